@@ -1,0 +1,130 @@
+"""What a network looks like: one frozen record, checked when it is made. Needs no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from poetgen.errors import TrainingError
+from poetgen.models.cells import cell_named
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of a recurrent language model, and how its weights start.
+
+    Attributes:
+        cell: The recurrent cell; a name in `poetgen.models.cells.CELLS`.
+        vocabulary_size: Number of tokens, specials included.
+        embedding_size: Width of a token's vector.
+        hidden_size: Width of the recurrent state of each layer.
+        num_layers: Recurrent layers, one on top of the other.
+        dropout: Share of units dropped on the way into, between and out of the layers.
+        tie_embeddings: Whether the output layer is the embedding matrix transposed
+            (Press & Wolf 2017, https://arxiv.org/abs/1608.05859). When the two widths differ, a
+            linear projection without bias leads from hidden_size to embedding_size.
+        nonlinearity: tanh or relu; of the rnn cell only.
+        recurrent_init: How the recurrent matrices start: orthogonal (Saxe et al. 2014) or
+            identity (IRNN, Le et al. 2015, https://arxiv.org/abs/1504.00941).
+        forget_bias: Where the bias of the LSTM's forget gate starts (Jozefowicz et al. 2015).
+
+    Raises:
+        TrainingError: A value out of range; the message names the flag that sets it.
+    """
+
+    cell: str = "lstm"
+    vocabulary_size: int = 0
+    embedding_size: int = 256
+    hidden_size: int = 512
+    num_layers: int = 1
+    dropout: float = 0.0
+    tie_embeddings: bool = True
+    nonlinearity: str = "tanh"
+    recurrent_init: str = "orthogonal"
+    forget_bias: float = 1.0
+
+    def __post_init__(self) -> None:
+        cell_named(self.cell)
+        if self.vocabulary_size < 5:
+            raise TrainingError(
+                f"a vocabulary of {self.vocabulary_size} tokens has none beyond the specials"
+            )
+        for flag in ("embedding_size", "hidden_size", "num_layers"):
+            if getattr(self, flag) < 1:
+                raise TrainingError(
+                    f"--{flag.replace('_', '-')} is {getattr(self, flag)}",
+                    hint="it must be at least 1",
+                )
+        if not 0.0 <= self.dropout < 1.0:
+            raise TrainingError(f"--dropout is {self.dropout}", hint="it must be in [0, 1)")
+        if self.nonlinearity not in ("tanh", "relu"):
+            raise TrainingError(
+                f"--nonlinearity is '{self.nonlinearity}'", hint="it must be tanh or relu"
+            )
+        if self.nonlinearity == "relu" and self.cell != "rnn":
+            raise TrainingError(
+                f"--nonlinearity relu does not go with --cell {self.cell}",
+                hint="only the rnn cell has a choice of nonlinearity",
+            )
+        if self.recurrent_init not in ("orthogonal", "identity"):
+            raise TrainingError(
+                f"--recurrent-init is '{self.recurrent_init}'",
+                hint="it must be orthogonal or identity",
+            )
+
+    @property
+    def needs_projection(self) -> bool:
+        """Whether a projection stands between the last layer and the tied output."""
+        return self.tie_embeddings and self.embedding_size != self.hidden_size
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every parameter of the network by the name that it has in a checkpoint."""
+        vocabulary, embedding, hidden = self.vocabulary_size, self.embedding_size, self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, embedding)}
+        rows = cell_named(self.cell).gates * hidden
+        for layer in range(self.num_layers):
+            shapes[f"recurrent.weight_ih_l{layer}"] = (rows, hidden if layer else embedding)
+            shapes[f"recurrent.weight_hh_l{layer}"] = (rows, hidden)
+            shapes[f"recurrent.bias_ih_l{layer}"] = (rows,)
+            shapes[f"recurrent.bias_hh_l{layer}"] = (rows,)
+        if self.needs_projection:
+            shapes["projection.weight"] = (embedding, hidden)
+        if not self.tie_embeddings:
+            shapes["output.weight"] = (vocabulary, hidden)
+        shapes["output.bias"] = (vocabulary,)
+        return shapes
+
+    def parameter_count(self) -> int:
+        """The number of trained numbers."""
+        total = 0
+        for shape in self.parameter_shapes().values():
+            size = 1
+            for side in shape:
+                size *= side
+            total += size
+        return total
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it; `from_dict` is the way back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make a config of what `to_dict` gave.
+
+        Raises:
+            TrainingError: A field that is unknown, of the wrong type, or out of range.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for name, value in values.items():
+            if name not in fields:
+                raise TrainingError(f"a model has no field '{name}'")
+            default = fields[name].default
+            wanted = (int, float) if isinstance(default, float) else type(default)
+            if not isinstance(value, wanted) or (
+                isinstance(value, bool) and not isinstance(default, bool)
+            ):
+                raise TrainingError(f"the model's field '{name}' cannot be {value!r}")
+        return cls(**values)
