@@ -1,0 +1,55 @@
+"""What every test may use: a fresh home, and the real command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+REAL_CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "chinese-poetry.zip"
+
+
+@pytest.fixture(autouse=True)
+def poetgen_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh POETGEN_HOME, so that no test sees or touches what the user keeps."""
+    home = tmp_path / "poetgen-home"
+    monkeypatch.setenv("POETGEN_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> RunCli:
+    """Run the real `poetgen` command in a process of its own, in an empty folder."""
+
+    def run(
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        input: str | None = None,
+        cwd: Path | None = None,
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "poetgen", *arguments],
+            env={**os.environ, **(env or {})},
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            cwd=cwd or tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def real_corpus() -> Path:
+    """The real collection as its users download it; the test is skipped where it is not."""
+    if not REAL_CORPUS.is_file():
+        pytest.skip("the real corpus is not here")
+    return REAL_CORPUS
