@@ -1,0 +1,217 @@
+"""From a request to what may stand where: the constraint that the sampler writes under.
+
+A template is a row of slots, one a character: the places of a line, the mark that closes it, and
+the end of the poem. A token covers as many slots as it has characters and stays in its line. Two
+kinds of rule meet here:
+
+- what was asked for (heads, form): compiled ahead to a mask over the vocabulary for each slot. If
+  a mask is empty no poem can be written, and compiling says so;
+- the habits of verse: no character twice in a line but side by side (叠字), no line twice. They
+  depend on what a particle has written, and give way where they would leave nothing to write.
+
+It knows the vocabulary, not the model: nothing here is a probability.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from poetgen.dataset.vocabulary import EOS, UNK
+from poetgen.errors import TemplateError
+from poetgen.writing.lexicon import Lexicon, Mask
+from poetgen.writing.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one character stands, or the mark after a line, or the end of the poem.
+
+    Attributes:
+        kind: "fixed" to a glyph, "free" for any Chinese character, "mark", or "end".
+        line: Its line, from 0.
+        place: Its place in the line, from 0.
+        shown: The glyph to print for a fixed slot; the marks to choose from for a mark.
+        said: What the model is told stands in a fixed slot: the glyph, or the form of it that the
+            vocabulary knows.
+    """
+
+    kind: Literal["fixed", "free", "mark", "end"]
+    line: int
+    place: int
+    shown: str = ""
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far one particle has come; never changed, only followed by another.
+
+    Attributes:
+        position: The slot to fill next.
+        finished: Whether there is none.
+        line: The characters of the current line so far, as the model was told them.
+        lines: The lines before it.
+    """
+
+    position: int
+    finished: bool = False
+    line: str = ""
+    lines: tuple[str, ...] = ()
+
+
+class Template:
+    """A request compiled for a vocabulary: the sampler's constraint, and the way back to text."""
+
+    def __init__(self, slots: Sequence[Slot], lexicon: Lexicon) -> None:
+        self.slots = tuple(slots)
+        self._lexicon = lexicon
+        # One row of V a slot; equal rows are one array, shared between all templates.
+        self._masks = tuple(self._mask(position) for position in range(len(self.slots)))
+
+    def start(self) -> Cursor:
+        """Before the first slot."""
+        return Cursor(0)
+
+    def allowed(self, cursors: Sequence[Cursor]) -> Mask:
+        """Which tokens may come next, for each of n particles: (n, V) bool, no row empty."""
+        rows = np.empty((len(cursors), len(self._lexicon.tokens)), np.bool_)
+        for row, cursor in zip(rows, cursors, strict=True):
+            mask = self._masks[cursor.position]
+            row[:] = mask
+            if self.slots[cursor.position].kind in ("fixed", "free"):
+                self._keep_habits(row, cursor)
+                if not row.any():
+                    row[:] = mask
+        return rows
+
+    def advance(self, cursor: Cursor, token: int) -> Cursor:
+        """The cursor after a token that `allowed` allowed."""
+        slot = self.slots[cursor.position]
+        if slot.kind == "end":
+            return Cursor(cursor.position + 1, True, lines=cursor.lines)
+        if slot.kind == "mark":
+            return Cursor(cursor.position + 1, lines=(*cursor.lines, cursor.line))
+        said = slot.said if token == UNK and slot.said else self._lexicon.tokens[token]
+        return Cursor(cursor.position + len(said), False, cursor.line + said, cursor.lines)
+
+    def spell(self, tokens: Iterable[int]) -> Iterator[tuple[str, bool]]:
+        """The characters to print for tokens, marks included, each as soon as its token is there.
+
+        Yields:
+            The character, and whether the request fixed it.
+        """
+        position = 0
+        for token in tokens:
+            slot = self.slots[position]
+            if slot.kind == "end":
+                return
+            text = "?" if token == UNK else self._lexicon.tokens[token]
+            for character in text:
+                slot = self.slots[position]
+                if slot.kind == "fixed":
+                    yield slot.shown, True
+                elif slot.kind == "mark" and token == UNK:
+                    yield slot.shown[0], False
+                else:
+                    yield character, False
+                position += 1
+
+    def _rest(self, position: int) -> tuple[str | None, ...]:
+        """What must stand in the places of the line from `position` on."""
+        rest: list[str | None] = []
+        while self.slots[position].kind in ("fixed", "free"):
+            rest.append(self.slots[position].said)
+            position += 1
+        return tuple(rest)
+
+    def _mask(self, position: int) -> Mask:
+        """Which tokens may stand at `position` by what was asked for: (V,) bool."""
+        slot = self.slots[position]
+        if slot.kind in ("mark", "end"):
+            mask = np.zeros(len(self._lexicon.tokens), np.bool_)
+            ids = [self._lexicon.id_of(mark) for mark in slot.shown] if slot.shown else [EOS]
+            # A model that never saw these marks is told `<unk>`.
+            mask[[id for id in ids if id is not None] or UNK] = True
+            return mask
+        mask = self._lexicon.fitting(self._rest(position))
+        if not mask.any():
+            raise TemplateError(
+                f"line {slot.line + 1}, character {slot.place + 1}: no token of this model can "
+                "stand there",
+                hint="its vocabulary lacks Chinese characters of their own; use another model",
+            )
+        return mask
+
+    def _keep_habits(self, row: Mask, cursor: Cursor) -> None:
+        """Take out of `row` what would repeat a character in the line, or an earlier line."""
+        lexicon = self._lexicon
+        rest = self._rest(cursor.position)
+        if None not in rest:
+            return
+        row[lexicon.repeating] = False
+
+        # A character that stands in the line already, or must stand later, may come again only
+        # beside it, and only if it stands there once.
+        first = len(cursor.line)
+        standing: defaultdict[str, list[int]] = defaultdict(list)
+        for place, character in enumerate((*cursor.line, *rest)):
+            if character is not None:
+                standing[character].append(place)
+        for offset in range(min(lexicon.longest, len(rest))):
+            if rest[offset] is None:
+                place = first + offset
+                for character, places in standing.items():
+                    if len(places) > 1 or abs(places[0] - place) != 1:
+                        row[lexicon.having(character, offset)] = False
+
+        # A token that leaves nothing free in the line must not complete an earlier line.
+        free_places = max(offset for offset, said in enumerate(rest) if said is None) + 1
+        for earlier in cursor.lines:
+            for length in range(free_places, min(lexicon.longest, len(rest)) + 1):
+                end = first + length
+                if earlier[:first] == cursor.line and earlier[end:] == "".join(
+                    said for said in rest[length:] if said
+                ):
+                    token = lexicon.id_of(earlier[first:end])
+                    if token is not None:
+                        row[token] = False
+
+
+def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], str]) -> Template:
+    """Compile a request for a vocabulary.
+
+    Args:
+        request: What the poem is to be.
+        lexicon: The vocabulary's tokens.
+        fold: Gives the usual form of a Traditional or variant character. Asked only about glyphs
+            that the vocabulary does not have; what it cannot fold is `<unk>` to the model, and
+            printed as it was asked for.
+
+    Raises:
+        TemplateError: No poem can be as it was asked for: see `Request.layout`; or the
+            vocabulary has no token for a place.
+    """
+    slots = []
+    for number, line in enumerate(request.layout()):
+        for place, glyph in enumerate(line.glyphs):
+            if glyph is None:
+                slots.append(Slot("free", number, place))
+            else:
+                slots.append(Slot("fixed", number, place, glyph, _said(glyph, lexicon, fold)))
+        slots.append(Slot("mark", number, len(line.glyphs), line.marks))
+    slots.append(Slot("end", request.form.line_count, 0))
+    return Template(slots, lexicon)
+
+
+def _said(glyph: str, lexicon: Lexicon, fold: Callable[[str], str]) -> str:
+    """The glyph, or what it folds to if only that is in the vocabulary."""
+    if lexicon.id_of(glyph) is None:
+        folded = fold(glyph)
+        if lexicon.id_of(folded) is not None and len(folded) == 1:
+            return folded
+    return glyph
