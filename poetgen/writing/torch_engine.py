@@ -1,0 +1,80 @@
+"""The torch engine: any cell in the registry, on any device that torch knows.
+
+It serves the same `StepModel` protocol as the NumPy engine and is imported by name only where it
+is needed. The state stays on the device; logits come back to the CPU, where the sampler draws.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from poetgen.errors import PoetgenError
+from poetgen.models.language_model import State, from_checkpoint
+
+if TYPE_CHECKING:
+    from poetgen.checkpoint import Checkpoint
+
+
+class TorchEngine:
+    """A checkpoint's network on a torch device.
+
+    Args:
+        checkpoint: The trained model.
+        device: As torch names it: `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises:
+        PoetgenError: There is no such device here.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str) -> None:
+        self._device = _device_named(device)
+        self._network = from_checkpoint(checkpoint, self._device)
+        self.vocabulary_size = checkpoint.model.vocabulary_size
+
+    def start(self, n: int) -> State | None:
+        """The state of `n` rows that have seen nothing; the network makes its own zeros."""
+        return None
+
+    def select(self, state: State | None, rows: npt.NDArray[np.int64]) -> State | None:
+        """The state whose row i is row `rows[i]` of `state`."""
+        if state is None:
+            return None
+        index = torch.from_numpy(np.asarray(rows, np.int64)).to(self._device)
+        return tuple(tensor.index_select(1, index) for tensor in state)
+
+    def step(
+        self, ids: npt.NDArray[np.int64], state: State | None
+    ) -> tuple[npt.NDArray[np.float32], State]:
+        """Feed `ids` (n,) to the n rows; gives the logits (n, V) and the state after."""
+        tokens = torch.from_numpy(np.asarray(ids, np.int64)).to(self._device)[:, None]  # (n, 1)
+        with torch.inference_mode(), self._kernels():
+            logits, state = self._network(tokens, state)  # (n, 1, V)
+        return logits[:, 0].float().cpu().numpy(), state
+
+    def _kernels(self) -> contextlib.AbstractContextManager[None]:
+        """Kernels that are fast one step at a time and round as float32 does."""
+        if self._device.type == "cpu":
+            # oneDNN repacks an LSTM's weights at every call: 5x slower. Its TF32 switch is left
+            # alone: touching it warns on most builds.
+            return torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)
+        if self._device.type == "cuda":
+            # cuDNN's recurrent layers round to TF32, with 10 bits of mantissa, unless told not to.
+            return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        return contextlib.nullcontext()
+
+
+def _device_named(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise PoetgenError(
+            f"cannot use --device {name}: {reason}", hint="--device cpu always works"
+        ) from None
+    return device
