@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "poetgen"
 
 # From the ground up. A module imports from its own floor and from those below it, never above.
 FLOORS = (
-    ("poetgen.errors", "poetgen.folders", "poetgen.files"),
+    ("poetgen.errors", "poetgen.folders", "poetgen.files", "poetgen.tensors"),
     ("poetgen.verse",),
     ("poetgen.corpus",),
     ("poetgen.dataset",),

@@ -62,7 +62,7 @@ class WordTokenizer:
 
     @property
     def version(self) -> str:
-        """jieba's version and how it is used."""
+        """The version of jieba and how it is used."""
         return f"word:jieba-{importlib.metadata.version('jieba')}:hmm={int(self._hmm)}"
 
     def tokenize(self, text: str) -> list[str]:

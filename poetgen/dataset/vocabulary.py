@@ -150,5 +150,5 @@ class Vocabulary:
 
 def _can_be_a_line(token: str) -> bool:
     # No white space (the empty token splits to nothing), and no lone surrogate, such as the JSON
-    # string "\\ud800" gives: no UTF-8 file can hold it.
+    # string "\ud800" gives: no UTF-8 file can hold it.
     return token.split() == [token] and not any("\ud800" <= c <= "\udfff" for c in token)
