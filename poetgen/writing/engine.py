@@ -24,7 +24,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -68,6 +68,9 @@ class StepModel(Protocol):
 
     def select(self, state: Any, rows: Integers) -> Any:
         """The state whose row i is row `rows[i]` of `state`; rows may repeat or be left out."""
+
+    def join(self, states: Sequence[Any]) -> Any:
+        """The state that has the rows of all `states`, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,24 @@ class NumpyEngine:
     def select(self, state: _State, rows: Integers) -> _State:
         """The state whose row i is row `rows[i]` of `state`."""
         return _State(state.layers, state.columns[rows])
+
+    def join(self, states: Sequence[_State]) -> _State:
+        """The state that has the rows of all `states`, in order."""
+        # Only the columns that a row uses go along, or a state joined again and again would grow.
+        used, columns = zip(
+            *(np.unique(state.columns, return_inverse=True) for state in states), strict=True
+        )
+        firsts = np.cumsum([0, *map(len, used)])
+        layers = tuple(
+            tuple(
+                np.concatenate([array[:, u] for array, u in zip(arrays, used, strict=True)], axis=1)
+                for arrays in zip(*layer, strict=True)
+            )
+            for layer in zip(*(state.layers for state in states), strict=True)
+        )
+        return _State(
+            layers, np.concatenate([f + c for f, c in zip(firsts, columns, strict=False)])
+        )
 
     def step(self, ids: Integers, state: _State) -> tuple[Floats, _State]:
         """Feed `ids` (n,) to the n rows; gives the logits (n, V) and the state after."""

@@ -7,6 +7,7 @@ is needed. The state stays on the device; logits come back to the CPU, where the
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from poetgen.errors import PoetgenError
+from poetgen.models.cells import cell_named
 from poetgen.models.language_model import State, from_checkpoint
 
 if TYPE_CHECKING:
@@ -35,20 +37,26 @@ class TorchEngine:
         self._device = _device_named(device)
         self._network = from_checkpoint(checkpoint, self._device)
         self.vocabulary_size = checkpoint.model.vocabulary_size
+        self._states = cell_named(checkpoint.model.cell).states
+        self._num_layers = checkpoint.model.num_layers
+        self._hidden_size = checkpoint.model.hidden_size
 
-    def start(self, n: int) -> State | None:
-        """The state of `n` rows that have seen nothing; the network makes its own zeros."""
-        return None
+    def start(self, n: int) -> State:
+        """The state of `n` rows that have seen nothing: zeros."""
+        zeros = torch.zeros(self._num_layers, n, self._hidden_size, device=self._device)
+        return (zeros,) * self._states
 
-    def select(self, state: State | None, rows: npt.NDArray[np.int64]) -> State | None:
+    def select(self, state: State, rows: npt.NDArray[np.int64]) -> State:
         """The state whose row i is row `rows[i]` of `state`."""
-        if state is None:
-            return None
         index = torch.from_numpy(np.asarray(rows, np.int64)).to(self._device)
         return tuple(tensor.index_select(1, index) for tensor in state)
 
+    def join(self, states: Sequence[State]) -> State:
+        """The state that has the rows of all `states`, in order."""
+        return tuple(torch.cat(tensors, dim=1) for tensors in zip(*states, strict=True))
+
     def step(
-        self, ids: npt.NDArray[np.int64], state: State | None
+        self, ids: npt.NDArray[np.int64], state: State
     ) -> tuple[npt.NDArray[np.float32], State]:
         """Feed `ids` (n,) to the n rows; gives the logits (n, V) and the state after."""
         tokens = torch.from_numpy(np.asarray(ids, np.int64)).to(self._device)[:, None]  # (n, 1)

@@ -176,6 +176,25 @@ def test_selecting_from_a_fresh_state_gives_a_fresh_state(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_joined_states_keep_every_row_in_order(cell: str) -> None:
+    config = ModelConfig(cell=cell, **cast(Any, SMALL))
+    for model in engines(config):
+        fresh = model.start(2)
+        _, state = model.step(np.array([4, 5, 6]), model.start(3))
+        ids = np.array([7, 8, 9, 7, 8, 9, 7])
+        joined = model.join([model.select(state, np.array([2, 2])), fresh, state])
+        logits, _ = model.step(ids, joined)
+        alone = np.concatenate(
+            [
+                model.step(ids[:2], model.select(state, np.array([2, 2])))[0],
+                model.step(ids[2:4], fresh)[0],
+                model.step(ids[4:], state)[0],
+            ]
+        )
+        np.testing.assert_allclose(logits, alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_a_state_is_a_value_that_stepping_leaves_as_it_was(cell: str) -> None:
     config = ModelConfig(cell=cell, **cast(Any, SMALL))
     for model in engines(config):
