@@ -27,20 +27,18 @@ class Lexicon:
     """The tokens of a vocabulary, by their characters.
 
     Attributes:
-        tokens: Every token (V of them) by its id.
+        vocabulary: The V tokens and their ids.
         longest: The characters of the longest token that can stand in a line.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.tokens = vocabulary.tokens
-        self._ids = {token: id for id, token in enumerate(self.tokens)}
-        words = {id: token for id, token in enumerate(self.tokens) if all(map(is_han, token))}
-        words.pop(UNK, None)
+        self.vocabulary = vocabulary
+        words = {id: token for id, token in enumerate(vocabulary.tokens) if all(map(is_han, token))}
         self.longest = max((len(word) for word in words.values()), default=0)
         # (V, longest): code points, 0 where the token has no such character. A token that is no
         # word (a special, a mark) has length 0 and stands in no line.
-        self._characters = np.zeros((len(self.tokens), self.longest), np.uint32)
-        self._lengths = np.zeros(len(self.tokens), np.int64)
+        self._characters = np.zeros((len(vocabulary), self.longest), np.uint32)
+        self._lengths = np.zeros(len(vocabulary), np.int64)
         having: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         for id, word in words.items():
             self._lengths[id] = len(word)
@@ -52,11 +50,8 @@ class Lexicon:
             [id for id, word in words.items() if len(word) > 2 and _repeats(word)], np.int64
         )
         """The tokens that by themselves repeat a character other than side by side."""
+        # Few beginnings differ, and a row is a byte a token: equal rows are one array.
         self.fitting = lru_cache(maxsize=4096)(self._fitting)
-
-    def id_of(self, text: str) -> int | None:
-        """The token that is exactly `text`, if there is one."""
-        return self._ids.get(text)
 
     def having(self, character: str, offset: int) -> Ids:
         """The tokens whose character number `offset` (from 0) is `character`."""
@@ -78,7 +73,7 @@ class Lexicon:
             if character is not None:
                 found = self._characters[:, offset]
                 fits &= (found == ord(character)) | (found == 0)
-        if places[0] is not None and places[0] not in self._ids:
+        if places[0] is not None and places[0] not in self.vocabulary:
             fits[UNK] = True
         fits.flags.writeable = False
         return fits

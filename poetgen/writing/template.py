@@ -70,7 +70,8 @@ class Template:
     def __init__(self, slots: Sequence[Slot], lexicon: Lexicon) -> None:
         self.slots = tuple(slots)
         self._lexicon = lexicon
-        # One row of V a slot; equal rows are one array, shared between all templates.
+        self._vocabulary = lexicon.vocabulary
+        self._rests = tuple(self._rest(position) for position in range(len(self.slots)))
         self._masks = tuple(self._mask(position) for position in range(len(self.slots)))
 
     def start(self) -> Cursor:
@@ -79,7 +80,7 @@ class Template:
 
     def allowed(self, cursors: Sequence[Cursor]) -> Mask:
         """Which tokens may come next, for each of n particles: (n, V) bool, no row empty."""
-        rows = np.empty((len(cursors), len(self._lexicon.tokens)), np.bool_)
+        rows = np.empty((len(cursors), len(self._vocabulary)), np.bool_)
         for row, cursor in zip(rows, cursors, strict=True):
             mask = self._masks[cursor.position]
             row[:] = mask
@@ -96,7 +97,7 @@ class Template:
             return Cursor(cursor.position + 1, True, lines=cursor.lines)
         if slot.kind == "mark":
             return Cursor(cursor.position + 1, lines=(*cursor.lines, cursor.line))
-        said = slot.said if token == UNK and slot.said else self._lexicon.tokens[token]
+        said = slot.said if token == UNK and slot.said else self._vocabulary.tokens[token]
         return Cursor(cursor.position + len(said), False, cursor.line + said, cursor.lines)
 
     def spell(self, tokens: Iterable[int]) -> Iterator[tuple[str, bool]]:
@@ -110,19 +111,15 @@ class Template:
             slot = self.slots[position]
             if slot.kind == "end":
                 return
-            text = "?" if token == UNK else self._lexicon.tokens[token]
-            for character in text:
+            # `<unk>` is the one character of a slot that tells what to show.
+            for character in slot.shown[0] if token == UNK else self._vocabulary.tokens[token]:
                 slot = self.slots[position]
-                if slot.kind == "fixed":
-                    yield slot.shown, True
-                elif slot.kind == "mark" and token == UNK:
-                    yield slot.shown[0], False
-                else:
-                    yield character, False
+                fixed = slot.kind == "fixed"
+                yield (slot.shown if fixed else character), fixed
                 position += 1
 
     def _rest(self, position: int) -> tuple[str | None, ...]:
-        """What must stand in the places of the line from `position` on."""
+        """What must stand in the places of the line from `position` on, None where it is free."""
         rest: list[str | None] = []
         while self.slots[position].kind in ("fixed", "free"):
             rest.append(self.slots[position].said)
@@ -133,12 +130,12 @@ class Template:
         """Which tokens may stand at `position` by what was asked for: (V,) bool."""
         slot = self.slots[position]
         if slot.kind in ("mark", "end"):
-            mask = np.zeros(len(self._lexicon.tokens), np.bool_)
-            ids = [self._lexicon.id_of(mark) for mark in slot.shown] if slot.shown else [EOS]
-            # A model that never saw these marks is told `<unk>`.
-            mask[[id for id in ids if id is not None] or UNK] = True
+            mask = np.zeros(len(self._vocabulary), np.bool_)
+            known = [mark for mark in slot.shown if mark in self._vocabulary]
+            # A model that never saw any of the marks is told `<unk>`.
+            mask[EOS if slot.kind == "end" else self._vocabulary.encode(known) or UNK] = True
             return mask
-        mask = self._lexicon.fitting(self._rest(position))
+        mask = self._lexicon.fitting(self._rests[position])
         if not mask.any():
             raise TemplateError(
                 f"line {slot.line + 1}, character {slot.place + 1}: no token of this model can "
@@ -150,7 +147,7 @@ class Template:
     def _keep_habits(self, row: Mask, cursor: Cursor) -> None:
         """Take out of `row` what would repeat a character in the line, or an earlier line."""
         lexicon = self._lexicon
-        rest = self._rest(cursor.position)
+        rest = self._rests[cursor.position]
         if None not in rest:
             return
         row[lexicon.repeating] = False
@@ -177,9 +174,9 @@ class Template:
                 if earlier[:first] == cursor.line and earlier[end:] == "".join(
                     said for said in rest[length:] if said
                 ):
-                    token = lexicon.id_of(earlier[first:end])
-                    if token is not None:
-                        row[token] = False
+                    token = earlier[first:end]
+                    if token in self._vocabulary:
+                        row[self._vocabulary.id_of(token)] = False
 
 
 def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], str]) -> Template:
@@ -210,8 +207,7 @@ def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], s
 
 def _said(glyph: str, lexicon: Lexicon, fold: Callable[[str], str]) -> str:
     """The glyph, or what it folds to if only that is in the vocabulary."""
-    if lexicon.id_of(glyph) is None:
-        folded = fold(glyph)
-        if lexicon.id_of(folded) is not None and len(folded) == 1:
-            return folded
-    return glyph
+    if glyph in lexicon.vocabulary:
+        return glyph
+    folded = fold(glyph)
+    return folded if len(folded) == 1 and folded in lexicon.vocabulary else glyph

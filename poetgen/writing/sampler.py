@@ -1,0 +1,431 @@
+"""Draws sequences from a language model given what they must be: sequential Monte Carlo.
+
+N particles, each a sequence in the making, go through the network as rows of one batch. At each
+step a particle
+
+1. is weighted: its weight is multiplied by the mass that the model gives to what is allowed;
+2. draws its next token from what is allowed: mask → temperature → top-k → top-p → draw.
+
+When few particles carry most of the weight (the effective sample size falls under N/2) they are
+resampled before they draw: those that led badly into what must come die out, those that led well
+into it have offspring. At the end one is drawn by its weight. As N grows, its distribution becomes
+the model's own, given the constraint (Lew et al. 2023, https://arxiv.org/abs/2306.03081; for the
+method, Doucet & Johansen 2009). "plain" and "beam" are the same loop with other rules of choice.
+
+The sampler knows ids, masks and random generators; nothing of characters, poems or templates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from poetgen.dataset.vocabulary import BOS
+from poetgen.errors import PoetgenError
+from poetgen.writing.engine import StepModel
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Doubles: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+_LEAST_LOG_PROBABILITY = -1e4
+"""What counts as impossible to the model is only this unlikely, so that sums stay finite and a
+constraint can always be met."""
+
+_LARGEST_LOGITS = 100_000_000
+"""Bytes of logits that one step of a batch may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """How to choose tokens.
+
+    Attributes:
+        temperature: What logits are divided by: below 1 the likely becomes likelier.
+        top_k: Draw from the k likeliest of what is allowed (and what ties with them); 0: from all.
+        top_p: Draw from the fewest tokens that hold this share of what is allowed.
+        particles: The sequences that compete to be one poem.
+        decoding: "particles"; "plain": one particle, which nothing can kill; "beam": keep the
+            likeliest sequences, with no draw, so that temperature, top-k, top-p and seed have no
+            say.
+
+    Raises:
+        PoetgenError: A value out of range; the message names the flag that sets it.
+    """
+
+    temperature: float = 0.9
+    top_k: int = 0
+    top_p: float = 1.0
+    particles: int = 32
+    decoding: Literal["particles", "plain", "beam"] = "particles"
+
+    def __post_init__(self) -> None:
+        for flag, fits, wanted in (
+            ("temperature", 0.01 <= self.temperature <= 100, "be from 0.01 to 100"),
+            ("top_k", self.top_k >= 0, "be 0 (all) or more"),
+            ("top_p", 0 < self.top_p <= 1, "be above 0 and at most 1"),
+            ("particles", 1 <= self.particles <= 4096, "be from 1 to 4096"),
+            (
+                "decoding",
+                self.decoding in ("particles", "plain", "beam"),
+                "be particles, plain or beam",
+            ),
+        ):
+            if not fits:
+                raise PoetgenError(
+                    f"--{flag.replace('_', '-')} is {getattr(self, flag)}",
+                    hint=f"it must {wanted}",
+                )
+
+    @property
+    def size(self) -> int:
+        """The particles that there can be."""
+        return 1 if self.decoding == "plain" else self.particles
+
+
+class Cursor(Protocol):
+    """Where a particle stands under its constraint. A value: it never changes."""
+
+    @property
+    def position(self) -> int:
+        """How far it has come; particles at equal positions can be compared."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing may follow."""
+
+
+class Constraint(Protocol):
+    """What a sequence must be, token by token. Each works with cursors of its own type."""
+
+    def start(self) -> Any:
+        """The cursor of an empty sequence."""
+
+    def allowed(self, cursors: Sequence[Any]) -> Mask:
+        """Which tokens may come next for each of n cursors: (n, V) bool.
+
+        A particle whose row is empty dies.
+        """
+
+    def advance(self, cursor: Any, token: int) -> Any:
+        """The cursor after an allowed token; its position is higher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A finished sequence.
+
+    Attributes:
+        tokens: What was written.
+        log_probability: The model's own, of all these tokens: temperature 1, no mask. Nats.
+        log_weight: The particle's weight at the end; in a beam, the log probability.
+    """
+
+    tokens: tuple[int, ...]
+    log_probability: float
+    log_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleResult:
+    """What the particles of one constraint became.
+
+    Attributes:
+        drafts: All that finished; none if every particle died.
+        drawn: The index of the one to show: drawn by weight, or the best of a beam.
+        log_evidence: Of "particles" and "plain": the log of an unbiased estimate of the
+            probability that the model, at this temperature, keeps the constraint by itself.
+    """
+
+    drafts: tuple[Draft, ...]
+    drawn: int
+    log_evidence: float
+
+    @property
+    def draft(self) -> Draft:
+        """The one to show.
+
+        Raises:
+            IndexError: Every particle died.
+        """
+        return self.drafts[self.drawn]
+
+
+def sample(
+    model: StepModel,
+    constraints: Sequence[Constraint],
+    seeds: Sequence[int],
+    options: SamplingOptions,
+) -> list[SampleResult]:
+    """Write one sequence under each constraint, all in one batch as far as memory allows.
+
+    What is written under a constraint depends on its seed and not on what else is in the batch,
+    up to the last bits of the network's arithmetic.
+
+    Args:
+        model: The network.
+        constraints: What each sequence must be.
+        seeds: One for each constraint, not negative.
+        options: How to choose tokens.
+    """
+    together = max(1, _LARGEST_LOGITS // (4 * model.vocabulary_size * options.size))
+    results = []
+    for first in range(0, len(constraints), together):
+        groups = [
+            _Group(constraint, seed, options)
+            for constraint, seed in zip(
+                constraints[first : first + together], seeds[first : first + together], strict=True
+            )
+        ]
+        for _ in _write(model, groups):
+            pass
+        results += [group.result() for group in groups]
+    return results
+
+
+def stream(
+    model: StepModel, constraint: Constraint, seed: int, options: SamplingOptions
+) -> Iterator[int]:
+    """Write one sequence, yielding its tokens as they settle.
+
+    What all particles have in common can change no more. Particles forget their ancestors'
+    differences as they are resampled, so that the beginning settles while the end is being
+    written; the rest comes with the last step. The sequence is the one that `sample` gives, and
+    ends early only where every particle dies.
+    """
+    group = _Group(constraint, seed, options)
+    told = 0
+    for _ in _write(model, [group]):
+        settled = group.settled()
+        yield from settled[told:]
+        told = len(settled)
+    result = group.result()
+    if result.drafts:
+        yield from result.draft.tokens[told:]
+
+
+def _write(model: StepModel, groups: Sequence[_Group]) -> Iterator[None]:
+    """Step all groups to their ends in one batch, pausing after each step."""
+    live = list(groups)
+    state = model.start(sum(len(group.particles) for group in live))
+    while live:
+        # Tokens may differ in length. The hindmost particles of a group step, the others wait:
+        # so they meet again, at a line's end at the latest, and can be compared there.
+        stepping = [group.hindmost() for group in live]
+        firsts = np.cumsum([0] + [len(group.particles) for group in live])
+        rows = np.concatenate([f + s for f, s in zip(firsts, stepping, strict=False)])
+        ids = np.concatenate([g.last_tokens(s) for g, s in zip(live, stepping, strict=True)])
+        everyone = len(rows) == firsts[-1]
+        logits, stepped = model.step(ids, state if everyone else model.select(state, rows))
+        # The rows to go on from: those that stepped, then, if any waits, those before the step.
+        pool = stepped if everyone else model.join([stepped, state])
+
+        kept: list[Integers] = []
+        done = 0
+        for group, first, chosen in zip(live, firsts, stepping, strict=False):
+            waiting = np.setdiff1d(np.arange(len(group.particles)), chosen)
+            parents = group.extend(chosen, waiting, logits[done : done + len(chosen)])
+            if not group.finished:
+                kept += [len(rows) + first + waiting, done + parents]
+            done += len(chosen)
+        live = [group for group in live if not group.finished]
+        if live:
+            state = model.select(pool, np.concatenate(kept))
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Particle:
+    cursor: Any
+    tokens: tuple[int, ...] = ()
+    log_probability: float = 0.0
+    log_weight: float = 0.0
+
+
+class _Group:
+    """The particles of one constraint."""
+
+    def __init__(self, constraint: Constraint, seed: int, options: SamplingOptions) -> None:
+        self._constraint = constraint
+        self._options = options
+        self._random = np.random.default_rng(seed)
+        # A beam grows from one; two of the same would stay twins.
+        first = 1 if options.decoding == "beam" else options.size
+        self.particles = [_Particle(constraint.start())] * first
+
+    @property
+    def finished(self) -> bool:
+        """Whether every particle is at its end (or dead)."""
+        return all(particle.cursor.finished for particle in self.particles)
+
+    def hindmost(self) -> Integers:
+        """The particles at the lowest position."""
+        positions = np.array([particle.cursor.position for particle in self.particles])
+        return np.flatnonzero(positions == positions.min())
+
+    def last_tokens(self, which: Integers) -> Integers:
+        """What to feed the network for these particles."""
+        return np.array([(BOS, *self.particles[i].tokens)[-1] for i in which])
+
+    def settled(self) -> tuple[int, ...]:
+        """The tokens that all particles begin with."""
+        if not self.particles:
+            return ()
+        first, last = (f(particle.tokens for particle in self.particles) for f in (min, max))
+        for place, (one, other) in enumerate(zip(first, last, strict=False)):
+            if one != other:
+                return first[:place]
+        return first
+
+    def extend(self, chosen: Integers, waiting: Integers, logits: Floats) -> Integers:
+        """Write the next token of the particles `chosen`, while others wait.
+
+        Args:
+            chosen: (k,) the particles that stepped.
+            waiting: The others. They come first among the particles afterwards.
+            logits: (k, V) what the network says.
+
+        Returns:
+            For each of the new particles, which of the k it continues.
+        """
+        before = [self.particles[i] for i in chosen]
+        allowed = self._constraint.allowed([particle.cursor for particle in before])
+        log_probability = _log_normalised(logits)
+        if self._options.decoding == "beam":
+            room = self._options.particles - len(waiting)
+            parents, tokens, log_weights = _best(before, log_probability, allowed, room)
+        else:
+            parents, tokens, log_weights = self._draw(before, log_probability, allowed, waiting)
+        self.particles = [self.particles[i] for i in waiting] + [
+            _Particle(
+                self._constraint.advance(before[parent].cursor, token),
+                (*before[parent].tokens, token),
+                before[parent].log_probability + float(log_probability[parent, token]),
+                log_weight,
+            )
+            for parent, token, log_weight in zip(
+                parents, tokens.tolist(), log_weights.tolist(), strict=True
+            )
+        ]
+        return parents
+
+    def _draw(
+        self,
+        before: Sequence[_Particle],
+        log_probability: Floats,
+        allowed: Mask,
+        waiting: Integers,
+    ) -> tuple[Integers, Integers, Doubles]:
+        """Weigh, resample if they need it and can be compared, and draw.
+
+        Returns:
+            For each new particle: which of `before` it continues, with which token, its weight.
+        """
+        options = self._options
+        if options.temperature != 1:
+            log_probability = _log_normalised(log_probability / np.float32(options.temperature))
+        log_probability = np.where(allowed, log_probability, -np.inf)  # (k, V)
+        # Measured from the likeliest allowed token: where all that is allowed is very unlikely,
+        # its mass would be 0 in float32. The bound is for a row that allows nothing.
+        top = np.maximum(log_probability.max(axis=1, keepdims=True), np.float32(-1e9))
+        mass = np.exp(log_probability - top)  # (k, V)
+        with np.errstate(divide="ignore"):
+            log_mass = top[:, 0] + np.log(mass.sum(axis=1, dtype=np.float64))
+        log_weights = np.array([particle.log_weight for particle in before]) + log_mass
+
+        parents = np.flatnonzero(log_weights > -np.inf)
+        log_weights = log_weights[parents]
+        if not len(waiting) and 0 < _effective_size(log_weights) < options.size / 2:
+            average = _log_sum(log_weights) - math.log(options.size)
+            parents = parents[_systematic(log_weights, options.size, self._random.random())]
+            log_weights = np.full(options.size, average)
+
+        _keep_likeliest(mass, options.top_k, options.top_p)
+        below = np.cumsum(mass, axis=1, dtype=np.float64)  # (k, V)
+        tokens = [
+            np.searchsorted(below[parent], uniform * below[parent, -1], side="right")
+            for parent, uniform in zip(parents, self._random.random(len(parents)), strict=True)
+        ]
+        return parents, np.array(tokens, np.int64), log_weights
+
+    def result(self) -> SampleResult:
+        """What the particles became, and one of them, drawn."""
+        drafts = tuple(
+            Draft(particle.tokens, particle.log_probability, particle.log_weight)
+            for particle in self.particles
+        )
+        log_weights = np.array([draft.log_weight for draft in drafts])
+        if not drafts:
+            return SampleResult((), 0, -math.inf)
+        if self._options.decoding == "beam":
+            drawn = int(log_weights.argmax())
+        else:
+            below = np.cumsum(np.exp(log_weights - log_weights.max()))
+            drawn = int(np.searchsorted(below, self._random.random() * below[-1], side="right"))
+        return SampleResult(drafts, drawn, _log_sum(log_weights) - math.log(self._options.size))
+
+
+def _log_normalised(logits: Floats) -> Floats:
+    """Log probabilities of logits, (k, V) both, none under `_LEAST_LOG_PROBABILITY` of the best."""
+    with np.errstate(over="ignore"):
+        normalised: Floats = logits - logits.max(axis=1, keepdims=True)
+    np.maximum(normalised, np.float32(_LEAST_LOG_PROBABILITY), out=normalised)
+    normalised -= np.log(np.exp(normalised).sum(axis=1, keepdims=True))
+    return normalised
+
+
+def _keep_likeliest(mass: Floats, top_k: int, top_p: float) -> None:
+    """Set to 0 what top-k and then top-p leave out of each row of `mass`, (k, V), in place."""
+    if 0 < top_k < mass.shape[1]:
+        mass[mass < np.partition(mass, -top_k, axis=1)[:, [-top_k]]] = 0
+    if top_p < 1:
+        descending = np.sort(mass, axis=1)[:, ::-1]
+        below = np.cumsum(descending, axis=1, dtype=np.float64)
+        last = (below >= top_p * below[:, [-1]]).argmax(axis=1)
+        mass[mass < np.take_along_axis(descending, last[:, np.newaxis], axis=1)] = 0
+
+
+def _best(
+    before: Sequence[_Particle], log_probability: Floats, allowed: Mask, room: int
+) -> tuple[Integers, Integers, Doubles]:
+    """The likeliest allowed ways to continue the particles `before`, best first.
+
+    Returns:
+        For each of them, at most `room`: which particle it continues, with which token, and the
+        log probability of all of it.
+    """
+    so_far = np.array([[particle.log_weight] for particle in before])
+    scores = np.where(allowed, so_far + log_probability, -np.inf).ravel()  # (k·V,)
+    best = np.argpartition(scores, -room)[-room:] if room < len(scores) else np.arange(len(scores))
+    best = best[np.argsort(-scores[best], kind="stable")]
+    best = best[scores[best] > -np.inf]
+    parents, tokens = np.divmod(best, allowed.shape[1])
+    return parents, tokens, scores[best]
+
+
+def _systematic(log_weights: Doubles, count: int, uniform: float) -> Integers:
+    """Choose `count` of the weighted, each as often as its share of the weight to within one."""
+    below = np.cumsum(np.exp(log_weights - log_weights.max()))
+    points = (uniform + np.arange(count)) / count * below[-1]
+    last = len(below) - 1  # Where rounding carries the last point past the end.
+    chosen: Integers = np.searchsorted(below, points, side="right").clip(max=last)
+    return chosen
+
+
+def _effective_size(log_weights: Doubles) -> float:
+    """How many equally weighted particles these are worth: (Σw)² / Σw² (Kong 1992)."""
+    if not len(log_weights):
+        return 0.0
+    weights = np.exp(log_weights - log_weights.max())
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _log_sum(log_weights: Doubles) -> float:
+    """The logarithm of Σw."""
+    return float(log_weights.max() + np.log(np.exp(log_weights - log_weights.max()).sum()))
