@@ -15,7 +15,7 @@ FLOORS = (
     ("poetgen.verse",),
     ("poetgen.corpus",),
     ("poetgen.dataset",),
-    ("poetgen.models.cells", "poetgen.models.config"),
+    ("poetgen.models.cells", "poetgen.models.config", "poetgen.models.cpu_layers"),
     ("poetgen.checkpoint",),
     ("poetgen.models",),
     ("poetgen.training",),

@@ -44,9 +44,9 @@ class Cell:
 
 
 def _build_rnn(config: ModelConfig) -> nn.RNNBase:
-    from torch import nn
+    from poetgen.models.cpu_layers import RNN
 
-    return nn.RNN(
+    return RNN(
         config.embedding_size,
         config.hidden_size,
         config.num_layers,
@@ -69,9 +69,9 @@ def _build_lstm(config: ModelConfig) -> nn.RNNBase:
 
 
 def _build_gru(config: ModelConfig) -> nn.RNNBase:
-    from torch import nn
+    from poetgen.models.cpu_layers import GRU
 
-    return nn.GRU(
+    return GRU(
         config.embedding_size,
         config.hidden_size,
         config.num_layers,
