@@ -102,6 +102,12 @@ class RhymeBook:
         self._masks = masks
         self._tones = _Translation(tones)
         self._neighbours = tuple(neighbours)
+        level = {group.name: 1 << i for i, group in enumerate(groups) if group.is_level}
+        self._near = dict(level)
+        for names in self._neighbours:
+            together = sum(level[name] for name in names)
+            for name in names:
+                self._near[name] |= together
 
     def __contains__(self, character: str) -> bool:
         """Whether the book has `character`."""
@@ -133,10 +139,7 @@ class RhymeBook:
 
     def near(self, group: RhymeGroup) -> int:
         """The level groups that a first line may borrow from beside `group`, itself among them."""
-        names = {group.name}.union(*(near for near in self._neighbours if group.name in near))
-        return sum(
-            1 << i for i, other in enumerate(self.groups) if other.is_level and other.name in names
-        )
+        return self._near[group.name]
 
     def rhymes(self, first: str, second: str) -> tuple[RhymeGroup, ...]:
         """The groups that both characters stand in: they rhyme when there is one."""
