@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,19 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def styled(text: str, **style: Any) -> str:
+    """`text` in a style of `click.style`, for `click.echo`, which drops it in a pipe.
+
+    Colours are left out where the environment has a `NO_COLOR` (https://no-color.org); bold and
+    dim stay. A dumb terminal gets none of it.
+    """
+    if os.environ.get("TERM") == "dumb":
+        return text
+    if os.environ.get("NO_COLOR"):
+        style = {name: value for name, value in style.items() if name not in ("fg", "bg")}
+    return click.style(text, **style)
+
+
 def print_json(record: Any) -> None:
     """Print one JSON object on one line of stdout, Chinese as Chinese."""
     click.echo(json.dumps(record, ensure_ascii=False))
@@ -69,11 +83,11 @@ def print_json(record: Any) -> None:
 
 def print_error(message: str, hint: str = "") -> None:
     """Print `error: …` in red on stderr and, under it, the hint."""
-    click.echo(click.style("error: ", fg="red", bold=True) + clean(message), err=True)
+    click.echo(styled("error: ", fg="red", bold=True) + clean(message), err=True)
     if hint:
-        click.echo(click.style("hint: ", fg="cyan") + clean(hint), err=True)
+        click.echo(styled("hint: ", fg="cyan") + clean(hint), err=True)
 
 
 def print_warning(message: str) -> None:
     """Print `warning: …` in yellow on stderr."""
-    click.echo(click.style("warning: ", fg="yellow", bold=True) + clean(message), err=True)
+    click.echo(styled("warning: ", fg="yellow", bold=True) + clean(message), err=True)

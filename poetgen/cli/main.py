@@ -55,12 +55,12 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="poetgen")
 def cli() -> None:
-    r"""Write Chinese acrostic poems (藏头诗) with a recurrent network.
+    """Write Chinese acrostic poems (藏头诗) with a recurrent network.
 
     \b
     poetgen acrostic 春夏秋冬               four heads, a poem
     poetgen train --corpus sample --preset tiny     a first model, in a minute
-    """
+    """  # noqa: D301
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -80,7 +80,9 @@ def _run(arguments: Sequence[str]) -> int:
         print_error(error.message, error.hint)
         return 1
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        help_of = context.command_path if context else "poetgen"
+        print_error(error.format_message(), f"see {help_of} --help")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)

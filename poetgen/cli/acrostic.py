@@ -1,0 +1,131 @@
+"""`poetgen acrostic`: poems whose lines hold the characters that were asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from poetgen.cli.poems import (
+    FORM_NAMES,
+    Wish,
+    load_poet,
+    place_of_head,
+    sampling_options,
+    write_and_show,
+    writing_options,
+)
+from poetgen.errors import PoetgenError
+
+if TYPE_CHECKING:
+    from poetgen.writing.request import Request
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("heads", required=False)
+@click.option(
+    "--heads-file",
+    metavar="FILE|-",
+    help="Read heads from a file, or from stdin (-): one poem's heads a line.",
+)
+@click.option(
+    "--form",
+    default="七绝",
+    metavar="FORM",
+    help=f"{FORM_NAMES}, or free: as many lines as heads.",
+)
+@click.option(
+    "--line-length",
+    metavar="N",
+    type=click.IntRange(1),
+    help="How many characters in a line of --form free.",
+)
+@click.option(
+    "--at",
+    metavar="head|tail|N|diagonal",
+    callback=place_of_head,
+    default="head",
+    help="Where in its line a head stands: first, last, N-th; or each one place further on.",
+)
+@writing_options
+def acrostic(
+    heads: str | None,
+    heads_file: str | None,
+    form: str,
+    line_length: int | None,
+    at: str | int,
+    count: int,
+    seed: int | None,
+    model: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    **sampling: Any,
+) -> int:
+    """Write acrostic poems (藏头诗): every line holds one of HEADS.
+
+    \b
+    poetgen acrostic 春夏秋冬
+    poetgen acrostic 春夏秋冬 --form 五绝 --at tail -n 3
+    poetgen acrostic 平安喜乐 --form qilv               on the odd lines of eight
+    poetgen acrostic 生日快乐呀 --form free --line-length 5
+    poetgen acrostic --heads-file names.txt --json > poems.jsonl
+    """  # noqa: D301
+    if (heads is None) == (heads_file is None):
+        raise click.UsageError(
+            "Give four characters, or a file of them: poetgen acrostic 春夏秋冬"
+            if heads is None
+            else "Give HEADS or --heads-file, not both."
+        )
+    from poetgen.writing.request import acrostic_request
+
+    def ask(heads: str) -> Request:
+        return acrostic_request(heads, form, at=at, line_length=line_length)
+
+    ask("春")  # A form that is not there is no fault of any line of a file: say so at once.
+    if heads_file is None:
+        wishes = [Wish(ask(heads or ""))]
+    else:
+        wishes = [Wish(ask(text), where) for where, text in read_heads(heads_file)]
+    poet = load_poet(model, device)
+    return write_and_show(
+        poet,
+        [wish for wish in wishes for _ in range(count)],
+        seed,
+        sampling_options(**sampling),
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+def read_heads(name: str) -> list[tuple[str, str]]:
+    """Read heads, one poem's a line, leaving out empty lines.
+
+    Args:
+        name: A file in UTF-8, with or without a byte order mark, or `-` for stdin.
+
+    Returns:
+        Where each was found, for messages, and the heads.
+
+    Raises:
+        PoetgenError: A line is not UTF-8, or there are no heads at all.
+        OSError: The file cannot be read.
+    """
+    shown = "stdin" if name == "-" else name
+    content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    found = []
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            text = line.decode("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise PoetgenError(
+                f"{shown}, line {number}, byte {error.start + 1} is not UTF-8 text",
+                hint="save the file as UTF-8",
+            ) from None
+        if text:
+            found.append((f"{shown}, line {number}", text))
+    if not found:
+        raise PoetgenError(f"{shown} holds no heads", hint="write one poem's heads on each line")
+    return found

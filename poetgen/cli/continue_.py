@@ -1,0 +1,69 @@
+"""`poetgen continue`: poems that go on from a first line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from poetgen.cli.poems import (
+    FORM_NAMES,
+    Wish,
+    load_poet,
+    sampling_options,
+    write_and_show,
+    writing_options,
+)
+
+
+@click.command("continue", context_settings={"show_default": True})
+@click.argument("text", nargs=-1)
+@click.option(
+    "--form",
+    metavar="FORM",
+    help=f"{FORM_NAMES}, or free. Without it, the shortest that fits.",
+)
+@click.option(
+    "--line-length",
+    metavar="N",
+    type=click.IntRange(1),
+    help="How many characters in a line of --form free.",
+)
+@writing_options
+def continue_(
+    text: tuple[str, ...],
+    form: str | None,
+    line_length: int | None,
+    count: int,
+    seed: int | None,
+    model: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    **sampling: Any,
+) -> int:
+    """Write on from the first line or lines of a poem.
+
+    Lines of five characters go on as 五绝, lines of seven as 七绝, unless --form says otherwise.
+    Lines are divided by their marks or by spaces; the last may be only begun.
+
+    \b
+    poetgen continue 空山新雨后
+    poetgen continue 一夜东风过小楼，满城桃李不知愁。 --form 七律
+    poetgen continue 江上 --form 五绝 -n 3
+    """  # noqa: D301
+    if not text:
+        raise click.UsageError("Give a first line: poetgen continue 空山新雨后")
+    from poetgen.writing.request import continuation_request
+
+    rows = "\n".join(" ".join(text).split())
+    wish = Wish(continuation_request(rows, form, line_length=line_length))
+    poet = load_poet(model, device)
+    return write_and_show(
+        poet,
+        [wish] * count,
+        seed,
+        sampling_options(**sampling),
+        as_json=as_json,
+        quiet=quiet,
+    )

@@ -1,0 +1,259 @@
+"""What `acrostic` and `continue` share: their options, the writing in batches, and the page.
+
+A poem is shown a line on a row, what was asked for in it standing out. In a pipe it is the text
+alone, poems apart by an empty row; with `--json`, one object a poem.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from poetgen.cli import console
+from poetgen.errors import TemplateError
+from poetgen.verse.forms import FORMS
+from poetgen.verse.poem import MARKS
+
+if TYPE_CHECKING:
+    from poetgen.writing.poet import Poet, WrittenPoem
+    from poetgen.writing.request import Request
+    from poetgen.writing.sampler import SamplingOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SEEDS = 1_000_000
+"""How many seeds are drawn from when none is given: enough to differ, short enough to retype."""
+
+_TOGETHER = 32
+"""Poems written in one call: past this the network is no faster a poem, and a batch that is
+stopped has more to lose."""
+
+_INDENT = "  "
+
+FORM_NAMES = ", ".join(f"{form.name} ({form.alias})" for form in FORMS)
+
+
+def place_of_head(_: click.Context, __: click.Parameter, value: str) -> str | int:
+    """The callback of `--at`: turns what was typed into `Request.at`."""
+    text = value.strip().lower()
+    if text in ("head", "tail", "diagonal"):
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise click.BadParameter(f"'{value}' is not head, tail, diagonal or a number from 1 on.")
+
+
+def writing_options(command: Command) -> Command:
+    """Add the options that every command that writes poems has."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = (
+    click.option(
+        "-n",
+        "--count",
+        metavar="N",
+        type=click.IntRange(1, 10_000),
+        default=1,
+        help="How many poems to write for the same request.",
+    ),
+    click.option(
+        "--temperature",
+        metavar="T",
+        type=click.FloatRange(0.01, 100),
+        help="Under 0.9 keeps closer to what is usual; above dares more.",
+    ),
+    click.option(
+        "--top-k",
+        metavar="K",
+        type=click.IntRange(0),
+        help="Choose each character from the K likeliest; 0 from all.",
+    ),
+    click.option(
+        "--top-p",
+        metavar="P",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Choose each from the fewest that share this much probability.",
+    ),
+    click.option(
+        "--seed",
+        metavar="S",
+        type=click.IntRange(0),
+        help="The same seed gives the same poem; poem k of a run has seed S + k.",
+    ),
+    click.option(
+        "--particles",
+        metavar="N",
+        type=click.IntRange(1, 4096),
+        help="How many drafts compete to be the poem.",
+    ),
+    click.option(
+        "--decoding",
+        type=click.Choice(["particles", "plain", "beam"]),
+        help="particles: a fair draw under the rules; plain: a single draft; beam: the likeliest.",
+    ),
+    click.option(
+        "--model",
+        metavar="NAME|FOLDER",
+        help="A trained model; poetgen models lists those there are.",
+    ),
+    click.option(
+        "--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object a poem."),
+    click.option("-q", "--quiet", is_flag=True, help="Nothing but the poems."),
+)
+
+
+def load_poet(model: str | None, device: str) -> Poet:
+    """Load a model for writing."""
+    # Before NumPy is imported, since BLAS reads them once: its own threads wait for each other in
+    # a spin, which is slow on a busy machine. The engine shares the work out itself.
+    for limit in ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(limit, "1")
+    from poetgen.writing.poet import Poet
+
+    return Poet.load(model, device)
+
+
+def sampling_options(**given: Any) -> SamplingOptions:
+    """The sampler's options: those given that are not None, and its own defaults."""
+    from poetgen.writing.sampler import SamplingOptions
+
+    return SamplingOptions(**{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A poem asked for.
+
+    Attributes:
+        request: What it is to be.
+        source: What stands before a refusal: the file and the line, or nothing.
+    """
+
+    request: Request
+    source: str = ""
+
+
+def write_and_show(
+    poet: Poet,
+    wishes: Sequence[Wish],
+    seed: int | None,
+    options: SamplingOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Write poems batch by batch and show each batch as it is done.
+
+    Poem k is drawn with `seed + k`, or a random number + k where there is no seed.
+
+    Returns:
+        The exit status: 1 if a poem could not be written, else 0.
+    """
+    first = secrets.randbelow(_SEEDS) if seed is None else seed
+    on_screen = sys.stdout.isatty() and not as_json
+    captions = on_screen and not quiet
+    if on_screen and len(wishes) == 1:
+        # A poem by itself is shown while it is being written.
+        request = wishes[0].request
+        _show(poet.stream(request, first, options), indent=_INDENT)
+        if captions:
+            _show_caption(request, poet.name, first)
+        return 0
+
+    status = shown = 0
+    for start in range(0, len(wishes), _TOGETHER):
+        batch = wishes[start : start + _TOGETHER]
+        seeds = range(first + start, first + start + len(batch))
+        with _progress(start, len(wishes), quiet=quiet):
+            outcomes = poet.write([wish.request for wish in batch], seeds, options)
+        for wish, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, TemplateError):
+                status = 1
+                _refuse(wish, outcome, as_json=as_json)
+            elif as_json:
+                console.print_json(_record(outcome, wish.request))
+            else:
+                if shown:
+                    click.echo()
+                shown += 1
+                _show(_spelled(outcome), indent=_INDENT if on_screen else "")
+                if captions:
+                    _show_caption(wish.request, poet.name, outcome.seed)
+        sys.stdout.flush()
+    return status
+
+
+def _show(characters: Iterable[tuple[str, bool]], indent: str) -> None:
+    """Print characters as they come, a line of verse on a row, what was asked for in red."""
+    at_start = True
+    for character, asked_for in characters:
+        shown = console.styled(character, fg="red", bold=True) if asked_for else character
+        click.echo(indent + shown if at_start else shown, nl=False)
+        at_start = character in MARKS
+        if at_start:
+            click.echo()
+
+
+def _show_caption(request: Request, model: str, seed: int) -> None:
+    caption = f"{request.form.name} · {console.clean(model)} · seed {seed}"
+    click.echo(f"\n{_INDENT}{console.styled(caption, dim=True)}")
+
+
+def _spelled(poem: WrittenPoem) -> Iterator[tuple[str, bool]]:
+    for line, forced, mark in zip(poem.lines, poem.forced, poem.marks, strict=True):
+        yield from zip(line, forced, strict=True)
+        yield mark, False
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    if request.first_lines:
+        return {"first_lines": list(request.first_lines)}
+    return {"heads": request.heads}
+
+
+def _record(poem: WrittenPoem, request: Request) -> dict[str, Any]:
+    return {
+        **_asked(request),
+        "form": poem.form.name,
+        "lines": list(poem.lines),
+        "text": poem.text,
+        "seed": poem.seed,
+        "model": poem.model,
+        "nats_per_character": poem.nats_per_character,
+    }
+
+
+def _refuse(wish: Wish, error: TemplateError, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json({**_asked(wish.request), "error": error.message})
+    else:
+        source = f"{wish.source}: " if wish.source else ""
+        console.print_error(source + error.message, error.hint)
+
+
+@contextlib.contextmanager
+def _progress(done: int, total: int, *, quiet: bool) -> Iterator[None]:
+    """A bar on stderr while a batch is written, gone before its poems are printed."""
+    if quiet or total <= _TOGETHER or not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TextColumn("poems"))
+    with Progress(
+        *columns, console=console.messages(), transient=True, redirect_stdout=False
+    ) as progress:
+        progress.add_task("", completed=done, total=total)
+        yield
