@@ -53,6 +53,16 @@ class WordTokenizer:
     Args:
         hmm: Whether jieba also guesses words that its dictionary lacks, with a hidden Markov
             model that was trained on modern newspapers.
+
+    Without is better, on the validation poems of the chinese-poetry collection, by an interpolated
+    Kneser-Ney bigram over the tokens (`python benchmarks/tokenizers.py`), --min-count 10 and 50:
+
+        tokenizer       vocabulary    tokens a poem    bigram, nats per character
+        char                  7507             63.1    6.664
+        word            33743, 16037     53.8, 55.1    6.500, 6.533
+        word with HMM   71944, 21704     49.6, 53.0    6.505, 6.527
+
+    Its guesses double the vocabulary and predict no better; they are made for 1990s prose.
     """
 
     name = "word"

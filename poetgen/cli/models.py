@@ -1,0 +1,153 @@
+"""`poetgen models`: the trained models there are, and the card of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from poetgen.cli.console import clean, messages, output, print_json
+
+if TYPE_CHECKING:
+    from poetgen.checkpoint import CheckpointSummary
+
+
+@click.command(short_help="List the trained models, or show one.")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def models(name: str | None, as_json: bool) -> None:
+    r"""List the trained models, or show the card of one.
+
+    \b
+    poetgen models                 all that a name can mean
+    poetgen models lstm            one: read whole, verified, and shown
+    poetgen models my-run --json   the same for a script
+    """
+    from poetgen import checkpoint
+
+    if name is None:
+        found = checkpoint.list_checkpoints()
+        if as_json:
+            for summary in found:
+                print_json(_record(summary))
+        elif found:
+            _print_table(found)
+        else:
+            messages().print(
+                "No models yet. Train one in a minute:\n"
+                "poetgen train --corpus sample --preset tiny --output my-model"
+            )
+        return
+    loaded = checkpoint.load_checkpoint(name)
+    summary = checkpoint.summary_of(loaded.folder)
+    card = loaded.folder / checkpoint.CARD
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    if as_json:
+        print_json({**_record(summary), "config": loaded.config, "card": text})
+    elif text:
+        _print_card(text)
+    else:
+        _print_facts(summary)
+
+
+def _record(summary: CheckpointSummary) -> dict[str, Any]:
+    """A summary as `--json` gives it."""
+    model = summary.model
+    return {
+        "name": summary.name,
+        "folder": str(summary.folder.resolve()),
+        "where": summary.where,
+        "cell": model and model.cell,
+        "num_layers": model and model.num_layers,
+        "hidden_size": model and model.hidden_size,
+        "embedding_size": model and model.embedding_size,
+        "parameters": model and model.parameter_count(),
+        "vocabulary": model and model.vocabulary_size,
+        "tokenizer": summary.config.get("tokenizer"),
+        "script": summary.config.get("script"),
+        "corpus": summary.config.get("corpus", {}).get("name"),
+        "validation_perplexity": summary.figures.get("validation_perplexity"),
+        "figures": summary.figures,
+        "problem": summary.problem,
+    }
+
+
+def _print_table(found: list[CheckpointSummary]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "cell", "size", "parameters", "corpus", "perplexity", "where"):
+        right = heading in ("parameters", "perplexity")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for summary in found:
+        record = _record(summary)
+        known = summary.model is not None
+        values = (
+            summary.name,
+            record["cell"] or "?",
+            f"{record['num_layers']}×{record['hidden_size']}" if known else "?",
+            _millions(record["parameters"]) if known else "?",
+            str(record["corpus"] or "?"),
+            "" if summary.problem else _perplexity(record),
+            summary.where,
+        )
+        table.add_row(*(Text(clean(value)) for value in values))
+    console = output()
+    # A pipe has no width to keep within: no name may be cut or folded for one.
+    width = None if console.is_terminal else max(80, console.measure(table).maximum)
+    console.print(table, width=width)
+    for summary in found:
+        if summary.problem:
+            messages().print(Text(f"{clean(summary.name)}: {clean(summary.problem)}", "yellow"))
+
+
+def _print_card(text: str) -> None:
+    lines = "\n".join(map(clean, text.split("\n")))
+    if not output().is_terminal:
+        click.echo(lines)
+        return
+    from rich.markdown import Markdown
+
+    output().print(Markdown(lines))
+
+
+def _print_facts(summary: CheckpointSummary) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    record = _record(summary)
+    corpus = summary.config["corpus"]
+    facts = {
+        "name": summary.name,
+        "folder": record["folder"],
+        "network": f"{record['cell']}, {record['num_layers']} × {record['hidden_size']}, "
+        f"embedding {record['embedding_size']}",
+        "parameters": f"{record['parameters']:,}",
+        "vocabulary": f"{record['vocabulary']:,} tokens ({record['tokenizer']}), "
+        f"{record['script']}",
+        "corpus": f"{corpus.get('name', '?')}, {corpus.get('poems', '?')} poems, licence "
+        f"{corpus.get('licence') or 'not stated'}",
+        "perplexity": f"{_perplexity(record)} a character (validation)",
+        **{
+            name.replace("_", " "): f"{value:,.4g}" if isinstance(value, float) else str(value)
+            for name, value in summary.figures.items()
+            if name != "validation_perplexity"
+        },
+        "made by": f"poetgen {summary.config['poetgen_version']}",
+    }
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in facts.items():
+        table.add_row(Text(clean(name), "bold"), Text(clean(value)))
+    console = output()
+    width = None if console.is_terminal else max(80, console.measure(table).maximum)
+    console.print(table, width=width)
+
+
+def _perplexity(record: dict[str, Any]) -> str:
+    value = record["validation_perplexity"]
+    return f"{value:.2f}" if isinstance(value, int | float) else "?"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count:,}"
