@@ -1,0 +1,241 @@
+"""`poetgen train`: from a corpus to a checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from poetgen.cli.console import clean, print_json
+from poetgen.errors import TrainingError
+from poetgen.verse.forms import form_named
+
+if TYPE_CHECKING:
+    from poetgen.corpus.store import Corpus
+    from poetgen.dataset.encoded import EncodedCorpus
+    from poetgen.training.recipe import Recipe
+    from poetgen.training.trainer import Trainer, TrainingProgress
+
+_SAMPLE = "sample"
+
+
+@click.command()
+@click.option("--corpus", metavar="NAME|PATH", help="What to train on.  [default: sample]")
+@click.option("--cell", help="rnn, lstm or gru.  [default: lstm]")
+@click.option(
+    "--preset",
+    help="tiny (seconds on the sample), small (half an hour on two CPU cores) or base (a GPU).  "
+    "[default: tiny on the sample, small on any other corpus]",
+)
+@click.option("--steps", type=int, help="Budget in optimiser steps.")
+@click.option("--epochs", type=int, help="Budget in passes through the training poems.")
+@click.option("--minutes", type=float, help="Budget in minutes.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where the checkpoint goes.  [default: ./checkpoints/CELL-CORPUS]",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@click.option("--form", metavar="FORM,…", help="Train on these forms only.  [default: all]")
+@click.option("--tokenizer", help="char or word.  [default: char]")
+@click.option("--min-count", type=int, help="How often a token must be seen to be known.")
+@click.option("--num-layers", type=int, help="Recurrent layers.")
+@click.option("--hidden-size", type=int, help="Width of a layer.")
+@click.option("--embedding-size", type=int, help="Width of a token's vector.")
+@click.option("--dropout", type=float, help="Share of units dropped in training.")
+@click.option(
+    "--tie-embeddings/--no-tie-embeddings",
+    default=None,
+    help="Whether the output layer is the embedding.  [default: tied]",
+)
+@click.option("--nonlinearity", help="tanh or relu, for the rnn cell.  [default: tanh]")
+@click.option("--recurrent-init", help="orthogonal or identity.  [default: orthogonal]")
+@click.option("--forget-bias", type=float, help="Start of the LSTM's forget gate.  [default: 1]")
+@click.option("--token-budget", type=int, help="Tokens in a batch.")
+@click.option("--max-length", type=int, help="Cut poems after so many tokens.  [default: 200]")
+@click.option("--learning-rate", type=float, help="Its highest value.")
+@click.option("--warmup-steps", type=int, help="Steps until it is reached.  [default: 100]")
+@click.option("--weight-decay", type=float, help="Of the matrices.  [default: 0.01]")
+@click.option("--clip-norm", type=float, help="Largest norm of a gradient.  [default: 1]")
+@click.option("--seed", type=int, help="Of weights, order and dropout.  [default: 0]")
+@click.option("--patience", type=int, help="Validations without a better one; 0: never stop.")
+@click.option("--validate-every", type=int, help="In steps.  [default: twenty times in all]")
+@click.option("--snapshot-every", type=int, help="In steps.  [default: once a minute]")
+@click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
+@click.option("--precision", help="auto, fp32, bf16 or fp16.  [default: auto]")
+@click.option("--threads", type=int, help="CPU threads.  [default: torch's choice]")
+@click.option("--plot", is_flag=True, help="Draw the loss curves into the output folder.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress, only the result.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def train(
+    corpus: str | None,
+    preset: str | None,
+    output: Path | None,
+    resume: bool,
+    form: str | None,
+    plot: bool,
+    quiet: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    r"""Train a network on a corpus of poems.
+
+    \b
+    poetgen train                                   a first model from the built-in sample
+    poetgen train --corpus poems.txt --cell gru --minutes 10
+    poetgen train --corpus chinese-poetry --preset small --form 五绝,七绝
+    poetgen train --output checkpoints/lstm-sample --resume
+
+    Ctrl-C stops after the step in hand; --resume goes on from there, or from the last snapshot
+    after a crash. The budget (--steps, --epochs or --minutes, in all) may then be a larger one.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if form is not None:
+        given["forms"] = tuple(form_named(name).name for name in form.split(","))
+    folder = output or _default_folder(corpus or _SAMPLE, given.get("cell", "lstm"))
+    recipe = _recipe(folder, corpus, preset, resume, given)
+
+    from poetgen.cli.progress import training_display
+
+    with training_display(quiet=quiet) as display:
+        display.say(f"reading {recipe.corpus}")
+        source, encoded = _encode(recipe)
+        display.say(
+            f"{len(encoded.split('train')):,} training poems, {len(encoded.vocabulary):,} tokens"
+        )
+        trainer = _trainer(recipe, source, encoded, folder, resume)
+        last: TrainingProgress | None = None
+        with trainer, _stopping_at_signals(trainer) as signals:
+            recipe.save(folder)
+            if trainer.finished:
+                display.say("this run is finished already; a larger budget would extend it")
+            elif resume and trainer.position.step:
+                display.say(f"going on after step {trainer.position.step:,}")
+            elif resume:
+                display.say(f"there is no snapshot in {folder} yet; beginning")
+            for last in trainer.run():
+                display.update(last, trainer)
+    if plot:
+        _plot(folder)
+    _print_result(folder, trainer, last, as_json=as_json)
+    if signals and not trainer.finished:
+        click.echo(f"stopped; go on with: poetgen train --output {folder} --resume", err=True)
+        return 128 + signals[0]
+    return 0
+
+
+def _default_folder(corpus: str, cell: str) -> Path:
+    name = re.sub(r"\W+", "-", Path(corpus).stem).strip("-") or "corpus"
+    return Path("checkpoints") / f"{cell}-{name}"
+
+
+def _recipe(
+    folder: Path, corpus: str | None, preset: str | None, resume: bool, given: dict[str, Any]
+) -> Recipe:
+    from poetgen.training.recipe import Recipe
+
+    if corpus is not None and Path(corpus).exists() and (Path(corpus).suffix or "/" in corpus):
+        corpus = str(Path(corpus).resolve())  # The run may be resumed from another folder.
+    stored = Recipe.load(folder) if resume else None
+    if stored is not None:
+        return stored.resumed_with(folder, corpus, preset, given)
+    if resume and folder.is_dir() and (folder / "model.safetensors").exists():
+        raise TrainingError(
+            f"{folder} is a finished model without its training state; it cannot be resumed",
+            hint="train anew, with another --output",
+        )
+    corpus = corpus or _SAMPLE
+    return Recipe.of_flags(corpus, preset or ("tiny" if corpus == _SAMPLE else "small"), given)
+
+
+def _encode(recipe: Recipe) -> tuple[Corpus, EncodedCorpus]:
+    from poetgen.corpus.store import open_corpus
+    from poetgen.dataset.encoded import encode_corpus
+
+    source = open_corpus(recipe.corpus)
+    options = recipe.training
+    return source, encode_corpus(source, tokenizer=options.tokenizer, min_count=options.min_count)
+
+
+def _trainer(
+    recipe: Recipe, source: Corpus, encoded: EncodedCorpus, folder: Path, resume: bool
+) -> Trainer:
+    from poetgen.models.config import ModelConfig
+    from poetgen.training.trainer import Trainer
+
+    info = source.info
+    return Trainer(
+        encoded,
+        ModelConfig(vocabulary_size=len(encoded.vocabulary), **recipe.model),
+        recipe.training,
+        folder,
+        source={
+            "name": info.name,
+            "content_hash": info.content_hash,
+            "licence": info.licence,
+            "poems": info.poems,
+        },
+        resume=resume,
+    )
+
+
+@contextlib.contextmanager
+def _stopping_at_signals(trainer: Trainer) -> Iterator[list[int]]:
+    """Let Ctrl-C and SIGTERM end the run after its step; a second one ends it at once."""
+    received: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        trainer.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _plot(folder: Path) -> None:
+    pass
+
+
+def _print_result(
+    folder: Path, trainer: Trainer, last: TrainingProgress | None, *, as_json: bool
+) -> None:
+    import math
+
+    position = trainer.position
+    perplexity = math.exp(position.best) if position.best is not None else None
+    if as_json:
+        print_json(
+            {
+                "checkpoint": str(folder),
+                "steps": position.step,
+                "seconds": round(position.seconds, 2),
+                "loss": last.loss if last else None,
+                "validation_nats_per_character": position.best,
+                "validation_perplexity": perplexity,
+                "best_step": position.best_step,
+                "finished": trainer.finished,
+            }
+        )
+        return
+    click.echo(clean(str(folder)))
+    figures = [f"{position.step:,} steps in {position.seconds:,.1f} s"]
+    if last is not None:
+        figures.append(f"loss {last.loss:.3f}")
+    if perplexity is not None:
+        figures.append(
+            f"validation perplexity {perplexity:,.1f} per character, at step {position.best_step:,}"
+        )
+    click.echo(", ".join(figures))

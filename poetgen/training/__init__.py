@@ -1,0 +1,1 @@
+"""Training and measuring networks: yields records, prints nothing, knows no terminal."""

@@ -1,0 +1,143 @@
+"""What a run was asked to do: from flags and a preset, or from a run that goes on. No torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from poetgen import files
+from poetgen.errors import TrainingError
+from poetgen.models.config import ModelConfig
+from poetgen.training.options import BUDGETS, RECIPE, TrainingOptions, flag_of, preset_named
+
+STATE_FOLDER = "training_state"
+
+_MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)} - {"vocabulary_size"}
+_TRAINING_FIELDS = {field.name for field in dataclasses.fields(TrainingOptions)}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a run was asked to do, kept beside its snapshots so that `--resume` needs no more.
+
+    Attributes:
+        corpus: The corpus, as a name or an absolute path.
+        model: Fields of `ModelConfig`, but the vocabulary's size, which the corpus gives.
+        training: The options.
+    """
+
+    corpus: str
+    model: Mapping[str, Any]
+    training: TrainingOptions
+
+    @classmethod
+    def of_flags(cls, corpus: str, preset: str, given: Mapping[str, Any]) -> Recipe:
+        """Make the recipe of a new run.
+
+        Args:
+            corpus: The corpus.
+            preset: The preset that fills in what is not given.
+            given: Fields of `ModelConfig` and `TrainingOptions` that were asked for.
+
+        Raises:
+            TrainingError: No such preset, or a value out of range.
+        """
+        chosen = preset_named(preset)
+        training = {**chosen.training, **_only(given, _TRAINING_FIELDS)}
+        return cls(
+            corpus=corpus,
+            model={**chosen.model, **_only(given, _MODEL_FIELDS)},
+            training=TrainingOptions(**_with_one_budget(training, given)),
+        )
+
+    def resumed_with(
+        self, folder: Path, corpus: str | None, preset: str | None, given: Mapping[str, Any]
+    ) -> Recipe:
+        """Make the recipe of a run that goes on: this one, with what may change changed.
+
+        Args:
+            folder: The run's folder, for the message.
+            corpus: Another place of the same corpus; None for the old one.
+            preset: A preset that must be the one that the run began with; None for whatever.
+            given: Fields that were asked for. The budget and what does not decide the outcome
+                may change; anything else must be as it was.
+
+        Raises:
+            TrainingError: A flag asks for another network or another training.
+        """
+        asked = dict(given)
+        if preset is not None:
+            chosen = preset_named(preset)
+            asked = {**chosen.model, **chosen.training, **given}
+            for name in BUDGETS:
+                if name not in given:
+                    asked.pop(name, None)
+        was = {**ModelConfig(vocabulary_size=5, **self.model).to_dict()}
+        was |= {name: getattr(self.training, name) for name in RECIPE}
+        for name, value in asked.items():
+            if name in was and was[name] != value:
+                raise TrainingError(
+                    f"{flag_of(name)} is {_shown(value)}, but the run in {folder} began with "
+                    f"{_shown(was[name])}",
+                    hint=f"leave {flag_of(name)} out, or train anew with another --output",
+                )
+        training = {**dataclasses.asdict(self.training), **_only(asked, _TRAINING_FIELDS)}
+        return Recipe(
+            corpus=corpus or self.corpus,
+            model=self.model,
+            training=TrainingOptions(**_with_one_budget(training, given)),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write it to a run's folder."""
+        record = {
+            "corpus": self.corpus,
+            "model": dict(self.model),
+            "training": self.training.to_dict(),
+        }
+        text = json.dumps(record, ensure_ascii=False, indent=2)
+        files.write_text(folder / STATE_FOLDER / "recipe.json", text + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Recipe | None:
+        """Read it from a run's folder; None when there is none.
+
+        Raises:
+            TrainingError: The file is damaged.
+        """
+        path = folder / STATE_FOLDER / "recipe.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                corpus=record["corpus"],
+                model=record["model"],
+                training=TrainingOptions.from_dict(record["training"]),
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, TypeError, KeyError, TrainingError):
+            raise TrainingError(
+                f"{path} is damaged", hint="train anew, with another --output"
+            ) from None
+
+
+def _only(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _with_one_budget(training: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    # A budget that is asked for takes the place of the preset's or the old one. Two that are
+    # asked for are TrainingOptions' to refuse.
+    if any(name in given for name in BUDGETS):
+        return {
+            name: value for name, value in training.items() if name not in BUDGETS or name in given
+        }
+    return training
+
+
+def _shown(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,430 @@
+"""The training loop: from an encoded corpus to a checkpoint, yielding a record at each step.
+
+It never prints and knows no terminal, no signal and no flag's text; `poetgen.cli.train` turns its
+records into a display and a Ctrl-C into `Trainer.stop`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from poetgen.checkpoint import Checkpoint, save_weights, summary_of, write_description
+from poetgen.dataset.batches import Batch, Batches
+from poetgen.dataset.encoded import EncodedCorpus
+from poetgen.errors import TrainingError
+from poetgen.models.config import ModelConfig
+from poetgen.models.language_model import LanguageModel, to_arrays
+from poetgen.training.devices import device_named, precision_named
+from poetgen.training.evaluation import Perplexity, perplexity
+from poetgen.training.metrics import MetricsLog
+from poetgen.training.optimization import batch_loss, is_out_of_memory, make_optimizer
+from poetgen.training.options import TrainingOptions
+from poetgen.training.resume import (
+    Position,
+    load_snapshot,
+    locked,
+    refuse_used_folder,
+    save_snapshot,
+)
+from poetgen.training.selection import select_poems
+
+VALIDATION_POEMS = 1000
+"""Validation while training measures at most so many poems: with 3,000 of them it would take a
+tenth of the time at `small`. `poetgen evaluate` measures a whole split."""
+
+_VALIDATIONS = 20
+_SNAPSHOT_SECONDS = 60.0
+_STEPS_BETWEEN_READS = 10
+# Reading a loss from a GPU waits until the GPU has caught up, so there it is done now and then.
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """Where a run stands after a step.
+
+    Attributes:
+        step: Steps made.
+        total_steps: Steps in the budget; None when the budget is time.
+        share: The share of the budget used, 0 to 1.
+        epoch: Passes through the training poems, begun ones included.
+        loss: Of this step's batch, in nats a token.
+        learning_rate: That this step was made with.
+        gradient_norm: Before clipping.
+        tokens_per_second: Real tokens, padding not counted, since the record before.
+        seconds: Spent on training so far, over all processes.
+        seconds_left: An estimate.
+        validation: What the validation after this step measured; None when there was none.
+        is_best: Whether that is the best so far, so that its weights were kept.
+    """
+
+    step: int
+    total_steps: int | None
+    share: float
+    epoch: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens_per_second: float
+    seconds: float
+    seconds_left: float
+    validation: Perplexity | None = None
+    is_best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step that was made and whose figures may still be on their way from the device."""
+
+    step: int
+    epoch: int
+    learning_rate: float
+    seconds: float
+    tokens: int
+    loss: Tensor
+    gradient_norm: Tensor
+
+
+class Trainer:
+    """Trains one network in one folder.
+
+    Used as a context: `with Trainer(...) as trainer: for progress in trainer.run(): ...`. On
+    entering, it takes the folder for itself and finds where a run that is resumed stands.
+
+    Args:
+        corpus: The poems, encoded.
+        model: The shape of the network.
+        options: The recipe.
+        folder: Where the checkpoint goes.
+        source: What the checkpoint says of its corpus: name, content_hash, licence, poems.
+        resume: Whether to go on with the run in `folder`; when none is there, it begins.
+
+    Raises:
+        TrainingError: (On entering.) The folder is in use or not empty, the device is not there,
+            or no training poem has one of the forms asked for.
+        CheckpointError: (On entering.) Every snapshot of the run is damaged.
+
+    Attributes:
+        position: How far the run has come.
+        stopping: Whether it was asked to stop before its end.
+    """
+
+    def __init__(
+        self,
+        corpus: EncodedCorpus,
+        model: ModelConfig,
+        options: TrainingOptions,
+        folder: Path,
+        *,
+        source: Mapping[str, Any],
+        resume: bool = False,
+    ) -> None:
+        self.corpus = corpus
+        self.config = model
+        self.options = options
+        self.folder = folder
+        self.position = Position()
+        self.stopping = False
+        self._source = source
+        self._resume = resume
+        self._pending: list[_Step] = []
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        if not self._resume:
+            refuse_used_folder(self.folder)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.folder))
+            self._prepare()
+            stack.callback(self._log.close)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def _prepare(self) -> None:
+        options = self.options
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        self.device = device_named(options.device)
+        precision = precision_named(options.precision, self.device)
+        self._autocast = torch.autocast(
+            self.device.type, dtype=precision, enabled=precision != torch.float32
+        )
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
+
+        train = select_poems(self.corpus.split("train"), options.forms)
+        if not len(train):
+            raise TrainingError(
+                f"{self.corpus.name} has no training poem of the form {' or '.join(options.forms)}",
+                hint=f"see what it has: poetgen corpus stats {self.corpus.name}",
+            )
+        self._validation = select_poems(
+            self.corpus.split("validation"), options.forms, VALIDATION_POEMS
+        )
+        self._batches = Batches(
+            train, options.token_budget, options.seed, max_length=options.max_length
+        )
+
+        model = LanguageModel(self.config)
+        model.initialise(self.corpus.token_counts(), options.seed)
+        self.model = model.to(self.device)
+        self._optimizer = make_optimizer(self.model, options)
+        found = load_snapshot(self.folder, self.model, self._optimizer) if self._resume else None
+        if found is None:
+            with self._saving():
+                write_description(
+                    self.folder,
+                    model=self.config,
+                    tokenizer=options.tokenizer,
+                    script=self.corpus.script,
+                    vocabulary=self.corpus.vocabulary,
+                    corpus=self._source,
+                    training=options.to_dict(),
+                )
+        else:
+            self._check_same_corpus()
+            self.position = found
+            if found.scaler:
+                self._scaler.load_state_dict(found.scaler)
+        self._log = MetricsLog(self.folder / "metrics.jsonl", self.position.log_length)
+        # A run with a budget of time whose process died goes on by the clock of that process:
+        # the steps that it logged after its last snapshot are made again at the times, and so at
+        # the learning rates, that the log has for them.
+        self._logged_seconds = {
+            int(record["step"]): float(record["seconds"]) for record in self._log.cut
+        }
+
+    def _check_same_corpus(self) -> None:
+        begun = summary_of(self.folder).config
+        hashes = begun["corpus"].get("content_hash"), begun["vocabulary"]["sha256"]
+        if hashes != (self._source["content_hash"], self.corpus.vocabulary.sha256):
+            raise TrainingError(
+                f"--corpus {self.corpus.name} is not the text that {self.folder} was trained on, "
+                f"{begun['corpus'].get('name')}",
+                hint="give that corpus, as it was then, or train anew with another --output",
+            )
+
+    @property
+    def share(self) -> float:
+        """The share of the budget that is used, 0 to 1."""
+        position = self.position
+        return self.options.share(position.step, position.seconds, len(self._batches))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is used up or validation stopped getting better."""
+        patience = self.options.patience
+        return self.share >= 1.0 or (patience > 0 and self.position.stale >= patience)
+
+    def stop(self) -> None:
+        """Ask the run to end after the step in hand, with a snapshot. Safe in a signal handler."""
+        self.stopping = True
+
+    def run(self) -> Iterator[TrainingProgress]:
+        """Train until the run is finished or told to stop.
+
+        Yields:
+            A record of each step (on a GPU, of every tenth), of every validation, and of the last
+            step. By then whatever had to be saved is saved.
+
+        Raises:
+            TrainingError: The loss is no longer a number, memory is out, or saving failed. The
+                checkpoint and the snapshots that were there are still there.
+        """
+        self.model.train()
+        self._zero = time.perf_counter() - self.position.seconds
+        self._saved_at = self.position.seconds
+        self._read_at = time.perf_counter()
+        while not self.finished:
+            stopped = yield from self._run_epoch()
+            if stopped:
+                return
+
+    def _run_epoch(self) -> Generator[TrainingProgress, None, bool]:
+        """Make the steps that are left of an epoch; returns whether it was told to stop."""
+        for batch in self._batches.epoch(self.position.epoch, start=self.position.batch):
+            before = self.share
+            self._step(batch, before)
+            after = self.share
+            stopping = self.stopping  # Read once: a signal may change it at any moment.
+            validate = after >= 1.0 or self._is_validation_due(before, after)
+            snapshot = validate or stopping or self._is_snapshot_due()
+            if validate or snapshot or self._are_figures_due():
+                yield self._report(validate, snapshot)
+            if self.finished or stopping:
+                return stopping
+        return False
+
+    def checkpoint(self) -> Checkpoint:
+        """The network as it is now, as if it had been saved and loaded."""
+        return Checkpoint(
+            folder=self.folder,
+            name=self.folder.name,
+            model=self.config,
+            tokenizer=self.options.tokenizer,
+            script=self.corpus.script,
+            vocabulary=self.corpus.vocabulary,
+            arrays=to_arrays(self.model),
+            figures={"step": self.position.step},
+            config={},
+        )
+
+    def _step(self, batch: Batch, share: float) -> None:
+        position = self.position
+        learning_rate = self.options.learning_rate_at(position.step, share)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        # Dropout draws from torch's global generator. Seeded by the step, it needs no keeping.
+        torch.manual_seed(self.options.seed * 1_000_003 + position.step)
+        try:
+            with self._autocast:
+                loss = batch_loss(self.model, batch, self.device)
+            self._optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(self._scaler.scale(loss))
+            self._scaler.unscale_(self._optimizer)
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_norm)
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"out of memory on {self.device.type} at step {position.step + 1}",
+                hint=f"lower --token-budget (it is {self.options.token_budget}) or --hidden-size",
+            ) from error
+        epoch = position.epoch
+        position.step += 1
+        position.batch += 1
+        if position.batch == len(self._batches):
+            position.epoch, position.batch = epoch + 1, 0
+        position.seconds = self._read_clock()
+        self._pending.append(
+            _Step(
+                step=position.step,
+                epoch=epoch + 1,
+                learning_rate=learning_rate,
+                seconds=position.seconds,
+                tokens=batch.real_tokens,
+                loss=loss.detach(),
+                gradient_norm=norm,
+            )
+        )
+
+    def _read_clock(self) -> float:
+        logged = self._logged_seconds.get(self.position.step)
+        if logged is not None:
+            self._zero = time.perf_counter() - logged
+            return logged
+        return time.perf_counter() - self._zero
+
+    def _is_validation_due(self, before: float, after: float) -> bool:
+        every = self.options.validate_every
+        if every:
+            return self.position.step % every == 0
+        return int(after * _VALIDATIONS) > int(before * _VALIDATIONS)
+
+    def _is_snapshot_due(self) -> bool:
+        every = self.options.snapshot_every
+        if every:
+            return self.position.step % every == 0
+        return self.position.seconds - self._saved_at >= _SNAPSHOT_SECONDS
+
+    def _are_figures_due(self) -> bool:
+        return self.device.type == "cpu" or len(self._pending) >= _STEPS_BETWEEN_READS
+
+    def _report(self, validate: bool, snapshot: bool) -> TrainingProgress:
+        steps, self._pending = self._pending, []
+        records = [self._record_of(step) for step in steps]
+        seconds = steps[-1].seconds
+        speed = sum(step.tokens for step in steps) / max(time.perf_counter() - self._read_at, 1e-9)
+        for record in records:
+            record["tokens_per_second"] = round(speed, 1)
+        validation, is_best = self._validate(records[-1]) if validate else (None, False)
+        with self._saving():
+            for record in records:
+                self._log.append(record)
+            if snapshot:
+                self._snapshot()
+        # What came after the step, a validation or a snapshot, is not the step's time.
+        self._read_at = time.perf_counter()
+        share = self.share
+        return TrainingProgress(
+            step=records[-1]["step"],
+            total_steps=self.options.total_steps(len(self._batches)),
+            share=share,
+            epoch=records[-1]["epoch"],
+            loss=records[-1]["loss"],
+            learning_rate=records[-1]["learning_rate"],
+            gradient_norm=records[-1]["gradient_norm"],
+            tokens_per_second=speed,
+            seconds=seconds,
+            seconds_left=seconds * (1.0 - share) / max(share, 1e-9),
+            validation=validation,
+            is_best=is_best,
+        )
+
+    def _record_of(self, step: _Step) -> dict[str, Any]:
+        loss, norm = step.loss.item(), step.gradient_norm.item()
+        # With fp16 an infinite gradient is in order: the scaler leaves such a step out.
+        if not math.isfinite(loss) or not (math.isfinite(norm) or self._scaler.is_enabled()):
+            raise TrainingError(
+                f"the loss is {loss} and the gradient's norm {norm} at step {step.step}",
+                hint=f"lower --learning-rate (it is {self.options.learning_rate}) or --clip-norm; "
+                "the best checkpoint so far is intact",
+            )
+        return {
+            "step": step.step,
+            "epoch": step.epoch,
+            "seconds": step.seconds,
+            "loss": loss,
+            "learning_rate": step.learning_rate,
+            "gradient_norm": norm,
+        }
+
+    def _validate(self, record: dict[str, Any]) -> tuple[Perplexity | None, bool]:
+        position = self.position
+        if not len(self._validation):  # A handful of poems: the newest weights are the best.
+            self._save_weights(record)
+            return None, True
+        measured = perplexity(self.model, self._validation, device=self.device)
+        nats = measured.nats_per_character
+        record["validation_nats_per_character"] = nats
+        record["validation_perplexity"] = measured.per_character
+        is_best = position.best is None or nats < position.best
+        if is_best:
+            position.best, position.best_step, position.stale = nats, position.step, 0
+            self._save_weights({**record, "validation_poems": measured.poems})
+        else:
+            position.stale += 1
+        return measured, is_best
+
+    def _save_weights(self, figures: Mapping[str, Any]) -> None:
+        with self._saving():
+            save_weights(self.folder, to_arrays(self.model), figures)
+
+    def _snapshot(self) -> None:
+        self._log.sync()
+        self.position.log_length = self._log.length
+        self.position.scaler = self._scaler.state_dict()
+        save_snapshot(self.folder, self.position, self.model, self._optimizer)
+        self._saved_at = self.position.seconds
+
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"cannot save to {self.folder}: {error.strerror or error}",
+                hint="what was saved before is intact; make room and go on with --resume",
+            ) from error
