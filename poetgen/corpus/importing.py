@@ -139,11 +139,13 @@ def open_path(
         CorpusError: As `import_corpus`.
     """
     options = ImportOptions(deduplicate=deduplicate)
-    key = hashlib.sha256(f"{CLEANING_VERSION} {_fingerprint(path)} {options}".encode()).hexdigest()
+    name = name or default_name(path)
+    what = f"{CLEANING_VERSION} {store.FORMAT_VERSION} {name} {_fingerprint(path)} {options}"
+    key = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()
     folder = folders.cache_folder() / "corpora" / key[:32]
     with contextlib.suppress(FileNotFoundError, CorpusError):
         return store.read_corpus(folder)
-    _import(path, name or default_name(path), folder, options, licence=licence)
+    _import(path, name, folder, options, licence=licence)
     return store.read_corpus(folder)
 
 
