@@ -131,14 +131,19 @@ def import_corpus(
 
 
 def open_path(
-    path: Path, *, name: str | None = None, licence: str | None = None, deduplicate: bool = True
+    path: Path,
+    *,
+    name: str | None = None,
+    licence: str | None = None,
+    script: store.Script = "simplified",
+    deduplicate: bool = True,
 ) -> store.Corpus:
     """Clean what lies at a path, or take it from the cache when its content is known.
 
     Raises:
         CorpusError: As `import_corpus`.
     """
-    options = ImportOptions(deduplicate=deduplicate)
+    options = ImportOptions(script=script, deduplicate=deduplicate)
     name = name or default_name(path)
     what = f"{CLEANING_VERSION} {store.FORMAT_VERSION} {name} {_fingerprint(path)} {options}"
     key = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()

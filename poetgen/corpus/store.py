@@ -218,13 +218,16 @@ def corpora_folder() -> Path:
     return folders.data_folder() / "corpora"
 
 
-def open_corpus(name_or_path: str | Path, *, deduplicate: bool = True) -> Corpus:
+def open_corpus(
+    name_or_path: str | Path, *, script: Script = "simplified", deduplicate: bool = True
+) -> Corpus:
     """Open a corpus by name, or clean the one that lies at a path.
 
     Args:
         name_or_path: The name of an imported corpus; `"sample"`, the built-in one; or the path of
             a file or folder that `poetgen corpus import` would take. What is cleaned on the way
             is kept in the cache, by the hash of its content.
+        script: What a path and the sample are converted to. An imported corpus has its own.
         deduplicate: Whether poems that came twice are dropped from a path. An evaluation says
             no: it owes a figure for every poem of its file.
 
@@ -242,10 +245,10 @@ def open_corpus(name_or_path: str | Path, *, deduplicate: bool = True) -> Corpus
 
     if text == SAMPLE:
         shipped = folders.shipped_folder("corpora") / SAMPLE / "poems.jsonl"
-        return importing.open_path(shipped, name=SAMPLE, licence="CC0-1.0")
+        return importing.open_path(shipped, name=SAMPLE, licence="CC0-1.0", script=script)
     path = Path(text).expanduser()
     if path.exists():
-        return importing.open_path(path, deduplicate=deduplicate)
+        return importing.open_path(path, script=script, deduplicate=deduplicate)
     known = ", ".join([SAMPLE, *(info.name for info in list_corpora() if info.name != SAMPLE)])
     raise CorpusError(
         f"there is no corpus or file '{text}'",
