@@ -265,10 +265,11 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
     """Group lines into poems.
 
     Every line is a poem where each has four lines of verse or more, closed by their marks, or
-    where none is blank and each has two. Otherwise blank lines part the poems.
+    where none is blank and each has two. Otherwise blank lines part the poems. One line in twenty
+    may have fewer: a fragment among ten thousand poems must not make one poem of them all.
     """
-    verses = [len(_VERSE_LINE.findall(line)) for line in lines if line]
-    fewest = min(verses, default=0)
+    verses = sorted(len(_VERSE_LINE.findall(line)) for line in lines if line)
+    fewest = verses[len(verses) // 20] if verses else 0
     if fewest >= 4 or (fewest >= 2 and "" not in lines):
         yield from ([line] for line in lines if line)
         return
