@@ -87,6 +87,8 @@ def acrostic(
     ask("春")  # A form that is not there is no fault of any line of a file: say so at once.
     if heads_file is None:
         wishes = [Wish(ask(heads or ""))]
+        if not as_json:  # Which gets its refusal as an object, when its turn comes.
+            wishes[0].request.layout()  # Say what is wrong before a model is loaded.
     else:
         wishes = [Wish(ask(text), where) for where, text in read_heads(heads_file)]
     poet = load_poet(model, device)

@@ -58,6 +58,8 @@ def continue_(
 
     rows = "\n".join(" ".join(text).split())
     wish = Wish(continuation_request(rows, form, line_length=line_length))
+    if not as_json:
+        wish.request.layout()  # Say what is wrong before a model is loaded.
     poet = load_poet(model, device)
     return write_and_show(
         poet,

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -38,6 +38,12 @@ class _Commands(click.Group):
         module, _, attribute = COMMANDS[name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # Left to click, it would be exit status 1.
+            return _reader_left()
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -88,10 +94,7 @@ def _run(arguments: Sequence[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:
-        # The reader went away (`poetgen … | head`). Point stdout at nothing, so that the
-        # interpreter's own flush at exit has no more to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _reader_left()
     except OSError as error:
         if error.errno is None:
             raise
@@ -101,6 +104,14 @@ def _run(arguments: Sequence[str]) -> int:
     # With standalone_mode off, click gives back what the command returned, or the exit status
     # of ctx.exit().
     return result if isinstance(result, int) else 0
+
+
+def _reader_left() -> int:
+    """End well when nobody reads on (`poetgen … | head`)."""
+    # Point stdout at nothing, so that the interpreter's own flush at exit has no more to
+    # complain about.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _as_utf8(arguments: Sequence[str]) -> list[str]:
