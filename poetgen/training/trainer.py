@@ -386,6 +386,7 @@ class Trainer:
             "step": step.step,
             "epoch": step.epoch,
             "seconds": step.seconds,
+            "tokens": step.tokens,
             "loss": loss,
             "learning_rate": step.learning_rate,
             "gradient_norm": norm,
