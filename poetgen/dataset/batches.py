@@ -167,7 +167,7 @@ def _cut(
             room = max(token_budget // (length - 1) - size, 0 if size else 1)
             more = min(left, room)
             padded = size * (length - 1) - tokens
-            if not more or padded > limit * (size + more) * (length - 1):
+            if not more or padded >= limit * (size + more) * (length - 1):
                 starts.append(starts[-1] + size)
                 computed += size * width
                 size = width = tokens = 0

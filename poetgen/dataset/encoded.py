@@ -239,18 +239,17 @@ def encode_with(
 def default_min_count(characters: int) -> int:
     """How often a token must be seen to be in the vocabulary of a corpus of this many characters.
 
-    10 for the whole chinese-poetry collection; 2 for a small corpus, where it is the least that
-    shows a model in training what an unknown character is.
-    On the collection (19.7 M characters), by the unigram nats per character of the validation
-    poems, hidden characters charged as in an evaluation:
+    9 for the whole chinese-poetry collection (16.5 M); 2 for a small corpus, where it is the least
+    that shows a model in training what an unknown character is. On the collection, by the nats per
+    character of a bigram (`python benchmarks/tokenizers.py --min-counts 2 5 10 20 50`):
 
-        min_count                         1       2       5      10      20     100
-        characters in the vocabulary  11850    9967    8406    7507    6707    4822
-        hidden, per million              91     141     348     650    1224    6026
-        nats                         6.7462  6.7455  6.7459  6.7465  6.7478  6.7585
+        min_count                         2       5      10      20      50
+        characters in the vocabulary   9289    7826    7012    6294    5355
+        hidden, per million             233     559     903    1509    3642
+        nats                         6.6569  6.6581  6.6593  6.6628  6.6758
 
-    10 gives away 0.001 nats, which is less than what the smaller softmax wins back: it is the
-    larger part of each step's work, and a quarter cheaper than at 2.
+    10 gives away 0.002 nats, and the softmax, the larger part of a small network's work, is a
+    quarter cheaper than at 2. What is left out is never lost as a head: it is written as asked.
     """
     return max(2, 1 + characters // 2_000_000)
 
@@ -313,7 +312,8 @@ def _build(
     }
     vocabulary.save(folder / "vocab.txt")
     meta["checksums"] = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
-    (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+    record = {"meta": meta, "checksum": _checksum_of(meta)}
+    (folder / "meta.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def _blocks(
@@ -360,7 +360,10 @@ class _PartWriter:
 def _open(folder: Path) -> tuple[Vocabulary, dict[str, EncodedSplit]] | None:
     """What `_build` wrote to `folder`; None when it is not there or not as it was written."""
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = record["meta"]
+        if _checksum_of(meta) != record["checksum"]:
+            return None
         for name, checksum in meta["checksums"].items():
             if _checksum(folder / name) != checksum:
                 return None
@@ -395,6 +398,10 @@ def _checksum(path: Path) -> int:
         while block := file.read(1 << 20):
             checksum = zlib.crc32(block, checksum)
     return checksum
+
+
+def _checksum_of(meta: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(meta, sort_keys=True).encode("ascii"))
 
 
 def _offsets(lengths: Sequence[Ints]) -> npt.NDArray[np.int64]:
