@@ -9,6 +9,8 @@ import click
 from poetgen.cli.console import clean, messages, output, print_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from poetgen.checkpoint import CheckpointSummary
 
 
@@ -73,13 +75,11 @@ def _record(summary: CheckpointSummary) -> dict[str, Any]:
 
 
 def _print_table(found: list[CheckpointSummary]) -> None:
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "cell", "size", "parameters", "corpus", "perplexity", "where"):
-        right = heading in ("parameters", "perplexity")
-        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    rows = []
     for summary in found:
         record = _record(summary)
         known = summary.model is not None
@@ -92,11 +92,22 @@ def _print_table(found: list[CheckpointSummary]) -> None:
             "" if summary.problem else _perplexity(record),
             summary.where,
         )
-        table.add_row(*(Text(clean(value)) for value in values))
-    console = output()
-    # A pipe has no width to keep within: no name may be cut or folded for one.
-    width = None if console.is_terminal else max(80, console.measure(table).maximum)
-    console.print(table, width=width)
+        rows.append([clean(value) for value in values])
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
+    for i, heading in enumerate(
+        ("name", "cell", "size", "parameters", "corpus", "perplexity", "where")
+    ):
+        # In a narrow terminal the headings, names and places fold, the figures do not.
+        figure = heading not in ("name", "corpus", "where")
+        table.add_column(
+            heading,
+            justify="right" if heading in ("parameters", "perplexity") else "left",
+            overflow="fold",
+            min_width=max(cell_len(row[i]) for row in rows) if figure else None,
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    _print_unfolded(table)
     for summary in found:
         if summary.problem:
             messages().print(Text(f"{clean(summary.name)}: {clean(summary.problem)}", "yellow"))
@@ -139,9 +150,15 @@ def _print_facts(summary: CheckpointSummary) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in facts.items():
         table.add_row(Text(clean(name), "bold"), Text(clean(value)))
+    _print_unfolded(table)
+
+
+def _print_unfolded(table: Table) -> None:
+    """Print a table; into a pipe, which has no width, no name is cut or folded."""
     console = output()
-    width = None if console.is_terminal else max(80, console.measure(table).maximum)
-    console.print(table, width=width)
+    if not console.is_terminal:
+        console.width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    console.print(table)
 
 
 def _perplexity(record: dict[str, Any]) -> str:
