@@ -60,7 +60,7 @@ def evaluate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Measure how well a model predicts verse, and what it writes.
+    """Measure how well a model predicts verse, and what it writes.
 
     \b
     poetgen evaluate                              the default model on its own test poems
@@ -72,7 +72,7 @@ def evaluate(
     predicted too and paid for, an unknown character costs ln 30000 nats more. It compares models
     whatever their cell, vocabulary or tokenizer. All poems of a FILE count, as often as they are
     in it; with another --split than all, those that came twice are dropped as in training.
-    """
+    """  # noqa: D301
     from poetgen.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(model)

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def models(name: str | None, as_json: bool) -> None:
-    r"""List the trained models, or show the card of one.
+    """List the trained models, or show the card of one.
 
     \b
     poetgen models                 all that a name can mean
     poetgen models lstm            one: read whole, verified, and shown
     poetgen models my-run --json   the same for a script
-    """
+    """  # noqa: D301
     from poetgen import checkpoint
 
     if name is None:

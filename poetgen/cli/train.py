@@ -85,7 +85,7 @@ def train(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    r"""Train a network on a corpus of poems.
+    """Train a network on a corpus of poems.
 
     \b
     poetgen train                                   a first model from the built-in sample
@@ -95,7 +95,7 @@ def train(
 
     Ctrl-C stops after the step in hand; --resume goes on from there, or from the last snapshot
     after a crash. The budget (--steps, --epochs or --minutes, in all) may then be a larger one.
-    """
+    """  # noqa: D301
     given = {name: value for name, value in flags.items() if value is not None}
     if form is not None:
         given["forms"] = tuple(form_named(name).name for name in form.split(","))
