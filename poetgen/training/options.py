@@ -156,8 +156,16 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "tiny": Preset(
         "seconds on the built-in sample",
-        {"embedding_size": 128, "hidden_size": 128, "num_layers": 1, "dropout": 0.3},
-        {"steps": 400, "token_budget": 512, "learning_rate": 1e-2},
+        # 159 poems are memorised in a minute, so most units are dropped; without, validation is
+        # at its best after 60 steps. A network so small is faster on one core than on two.
+        {"embedding_size": 128, "hidden_size": 128, "num_layers": 1, "dropout": 0.6},
+        {
+            "steps": 400,
+            "token_budget": 512,
+            "learning_rate": 3e-3,
+            "warmup_steps": 20,
+            "threads": 1,
+        },
     ),
     "small": Preset(
         "half an hour on two CPU cores",
