@@ -172,7 +172,8 @@ def write_and_show(
             _show_caption(request, poet.name, first)
         return 0
 
-    status = shown = 0
+    shown = 0
+    refused: set[Wish] = set()
     for start in range(0, len(wishes), _TOGETHER):
         batch = wishes[start : start + _TOGETHER]
         seeds = range(first + start, first + start + len(batch))
@@ -180,8 +181,9 @@ def write_and_show(
             outcomes = poet.write([wish.request for wish in batch], seeds, options)
         for wish, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, TemplateError):
-                status = 1
-                _refuse(wish, outcome, as_json=as_json)
+                if wish not in refused:  # Said once, however many poems were asked for.
+                    _refuse(wish, outcome, as_json=as_json)
+                refused.add(wish)
             elif as_json:
                 console.print_json(_record(outcome, wish.request))
             else:
@@ -192,7 +194,7 @@ def write_and_show(
                 if captions:
                     _show_caption(wish.request, poet.name, outcome.seed)
         sys.stdout.flush()
-    return status
+    return 1 if refused else 0
 
 
 def _show(characters: Iterable[tuple[str, bool]], indent: str) -> None:

@@ -147,6 +147,16 @@ def test_each_line_of_a_file_gets_count_poems_and_its_own_seeds(run_cli: Run, mo
     assert len({record["text"] for record in found}) == 4
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_bad_line_is_refused_once_however_many_poems_are_asked_for(
+    run_cli: Run, model: str, options: list[str]
+) -> None:
+    arguments = ["--heads-file", "-", "--model", model, "-n", "3", *options]
+    done = run_cli("acrostic", *arguments, input="春夏\n春夏\n")
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).count("2 heads cannot stand in") == 2  # One for each line.
+
+
 def test_a_batch_gives_the_poems_that_single_runs_give(run_cli: Run, model: str) -> None:
     heads = ["春夏秋冬", "风花雪月", "山水云天"]
     options = ["--heads-file", "-", "--model", model, "--seed", "3", "--json"]
