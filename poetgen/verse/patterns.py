@@ -1,7 +1,7 @@
 """The tonal patterns of regular verse, as data, and what they allow at each place.
 
-A regulated line is one of four types, written as 王力《诗词格律》 writes them: a capital ends level.
-They are named by their last five characters; a line of seven puts two before them.
+A regulated line is one of four types, named as in 王力《诗词格律》 by their last five characters; a
+line of seven puts two before them. A capital ends level.
 
     a  仄仄平平仄      A  仄仄仄平平      b  平平平仄仄      B  平平仄仄平
 

@@ -23,9 +23,21 @@ OBLIQUE = "仄"
 EITHER = "中"
 """The tone classes of a character. 中: it has readings of both, or its tone is not known."""
 
-# A level group and the oblique groups that answer to it sound alike but for the tone. The groups
-# that a first line may borrow its rhyme from: 王力《诗词格律》, with 江阳 and 佳麻 of later practice.
-_NEIGHBOURS = ("东冬", "江阳", "支微齐", "鱼虞", "佳灰", "佳麻", "真文元", "元寒删先", "萧肴豪", "庚青蒸", "覃盐咸")
+# The level groups that a first line may borrow its rhyme from: those of 王力《诗词格律》, with 江阳
+# and 佳麻 of later practice.
+_NEIGHBOURS = (
+    "东冬",
+    "江阳",
+    "支微齐",
+    "鱼虞",
+    "佳灰",
+    "佳麻",
+    "真文元",
+    "元寒删先",
+    "萧肴豪",
+    "庚青蒸",
+    "覃盐咸",
+)
 
 # The books of modern readings: class -> the finals of `data/modern.tsv` in it.
 _XINYUN = {
@@ -33,8 +45,9 @@ _XINYUN = {
     "文": "en", "唐": "ang", "庚": "eng ong", "齐": "i er v", "支": "-i", "姑": "u",
 }  # fmt: skip
 _TONGYUN = {
-    "啊": "a", "喔": "o", "鹅": "e ie", "衣": "i -i", "乌": "u", "迂": "v", "哀": "ai", "欸": "ei",
-    "熬": "ao", "欧": "ou", "安": "an", "恩": "en", "昂": "ang", "英": "eng", "雍": "ong", "儿": "er",
+    "啊": "a", "喔": "o", "鹅": "e ie", "衣": "i -i", "乌": "u", "迂": "v", "哀": "ai",
+    "欸": "ei", "熬": "ao", "欧": "ou", "安": "an", "恩": "en", "昂": "ang", "英": "eng",
+    "雍": "ong", "儿": "er",
 }  # fmt: skip
 _TONE_OF_NUMBER = {"1": "平", "2": "平", "3": "上", "4": "去"}
 

@@ -1,10 +1,7 @@
 """The judge: whether a poem keeps the rules of regular verse, and by what name it breaks them.
 
-The judge reads a poem as the sequence of line types (see `patterns`) that needs the fewest and
-lightest faults: the cheapest path through types and variants, line by line. A poem is regulated
-when that path costs nothing. So one wrong character is one 平仄 and a couplet of the wrong kind is
-one 失粘, rather than either being a dozen characters off a fixed template; and whatever a `Walk`
-admits, the judge accepts.
+The tones are read by `metre`, as the line types that need the lightest faults. What a `Walk` of
+`patterns` admits, the judge accepts, and the other way round.
 
 A character with several readings is given the one that keeps the rule, and one that the rhyme
 book does not know keeps every rule: the judge accuses of what it can show.
@@ -32,16 +29,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from poetgen.verse.forms import form_of
-from poetgen.verse.patterns import (
-    LINE_TYPES,
-    STYLES,
-    Pattern,
-    Variant,
-    fits,
-    opposite,
-    patterns_of,
-    variants,
-)
+from poetgen.verse.metre import Reading, is_needless, is_unanswered, read
+from poetgen.verse.patterns import STYLES, Pattern, opposite, patterns_of
 from poetgen.verse.phonology import OBLIQUE, RhymeBook, RhymeGroup, rhyme_book
 
 BLEMISHES = ("重韵", "撞韵")
@@ -49,11 +38,6 @@ BLEMISHES = ("重韵", "撞韵")
 
 OTHER_FORM = "其他"
 """The form of a poem that has none of the four shapes."""
-
-# What a fault weighs when readings of a poem are compared. A wrong tone at an even place (节奏点)
-# is worse than the two limits on odd places; a foot or a join is worse than one wrong tone, or
-# every wrong second character would be read as a line of another type.
-_WEIGHT = {"平仄": 2, "孤平": 1, "三平尾": 1, "失对": 3, "失粘": 3, "白脚": 3, "出韵": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +100,6 @@ class _Rhyme:
     off: tuple[int, ...]  # Even lines whose foot is not in the group, from 0.
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One way to read a line: as a variant of a type, with what is wrong then."""
-
-    line_type: str
-    variant: Variant
-    wrong: tuple[tuple[str, int], ...]  # (fault, place from 0)
-    weight: int
-
-
 def check(
     lines: Sequence[str], book: RhymeBook | None = None, style: str = STYLES[0]
 ) -> ProsodyReport:
@@ -161,7 +135,7 @@ def check(
         )
     assert rhyme is not None  # Every form has lines of one length, in pairs.
     first_foot = book.mask(lines[0][-1])
-    path = _read(tones, bool(first_foot & rhyme.near), style)
+    path = read(tones, bool(first_foot & rhyme.near), bool(first_foot & rhyme.bit), style)
     types = "".join(reading.line_type for reading in path)
     pattern = _pattern_of(types[0], form.line_count, form.line_length)
     tonal = _tonal_faults(lines, tones, path)
@@ -287,145 +261,73 @@ def _finding(lines: Sequence[str], number: int, place: int, name: str, message: 
 # Tones
 
 
-@functools.cache
-def _readings(tones: str, style: str) -> tuple[_Reading, ...]:
-    """Every way to read a line that ends as it must, the lightest first.
-
-    There are at most 3^7 strings of tones, so nearly every line is a look-up.
-    """
-    found = []
-    for line_type, textbook in LINE_TYPES.items():
-        if not fits(tones[-1], textbook[-1]):
-            continue
-        for variant in variants(line_type, len(tones), style):
-            wrong = tuple(
-                (_fault_at(line_type, place - len(tones) + 5), place)
-                for place, (tone, wanted) in enumerate(zip(tones, variant.tones, strict=True))
-                if not fits(tone, wanted)
-            )
-            weight = sum(_WEIGHT[name] for name, _ in wrong)
-            found.append(_Reading(line_type, variant, wrong, weight))
-    return tuple(sorted(found, key=lambda reading: reading.weight))
-
-
-def _fault_at(line_type: str, place: int) -> str:
-    """The name of a wrong tone at `place` of the last five (negative: before them)."""
-    return {("B", 0): "孤平", ("A", 2): "三平尾"}.get((line_type, place), "平仄")
-
-
-def _read(tones: Sequence[str], first_may_rhyme: bool, style: str) -> list[_Reading]:
-    """The reading of a poem with the lightest faults: the cheapest path, line by line (Viterbi).
-
-    Args:
-        tones: Each line's tone classes.
-        first_may_rhyme: Whether the first foot has a reading in or near the rhyme group.
-        style: `loose` or `strict`.
-    """
-    # For each reading of the line in hand: the weight of the cheapest path to it, and the path.
-    paths: list[tuple[int, list[_Reading]]] = [(0, [])]
-    for number, line in enumerate(tones):
-        now = []
-        for reading in _readings(line, style):
-            weight, before = min(
-                (
-                    (weight + sum(_WEIGHT[f] for f, _, _ in _joins(path, reading, number)), path)
-                    for weight, path in paths
-                ),
-                key=_weight,
-            )
-            if not _may_end(reading.line_type, number, first_may_rhyme):
-                weight += _WEIGHT["白脚"]
-            now.append((weight + reading.weight, [*before, reading]))
-        paths = now
-    return min(
-        ((weight + 2 * path[-1].variant.asks, path) for weight, path in paths), key=_weight
-    )[1]
-
-
-def _weight(path: tuple[int, list[_Reading]]) -> int:
-    return path[0]
-
-
-def _may_end(line_type: str, number: int, first_may_rhyme: bool) -> bool:
-    """Whether a line of this type may stand at `number`: even lines rhyme, odd ones do not."""
-    if line_type.isupper():
-        return number % 2 == 1 or (number == 0 and first_may_rhyme)
-    return number % 2 == 0
-
-
-def _joins(path: Sequence[_Reading], reading: _Reading, number: int) -> list[tuple[str, int, int]]:
-    """What is wrong between a line and the line before it: (fault, line, place), from 0."""
-    before = path[-1] if path else None
-    found = []
-    in_couplet = number % 2 == 1
-    asked = before is not None and before.variant.asks
-    if before is not None and asked and not (in_couplet and reading.variant.answers):
-        found.append(("平仄", number - 1, _departure(before)))
-    if reading.variant.only_answers and not (in_couplet and asked):
-        found.append(("平仄", number, _departure(reading)))
-    if before is not None:
-        same = LINE_TYPES[before.line_type][1] == LINE_TYPES[reading.line_type][1]
-        if same == in_couplet:
-            found.append(("失对" if in_couplet else "失粘", number, 1))
-    return found
-
-
-def _departure(reading: _Reading) -> int:
-    """The last place where a variant leaves the textbook's tones, from 0."""
-    tones = reading.variant.tones
-    textbook = LINE_TYPES[reading.line_type]
-    return max(
-        (
-            len(tones) - 5 + place
-            for place in range(5)
-            if not fits(tones[len(tones) - 5 + place], textbook[place])
-        ),
-        default=0,
-    )
-
-
 def _tonal_faults(
-    lines: Sequence[str], tones: Sequence[str], path: Sequence[_Reading]
+    lines: Sequence[str], tones: Sequence[str], path: Sequence[Reading]
 ) -> list[Finding]:
     """What the reading of a poem leaves wrong, but for its rhyme."""
-    found = []
+    found, in_joins = _join_faults(lines, tones, path)
     for number, reading in enumerate(path):
+        line = tones[number]
         for name, place in reading.wrong:
-            found.append(_finding(lines, number, place, name, _why(name, tones[number][place])))
-        for name, line, place in _joins(path[:number], reading, number):
-            if name == "平仄":
-                text = f"is {tones[line][place]} (拗) and nothing makes it good (失救)"
-            elif name == "失对":
-                text = f"should be opposed in tone to {lines[line - 1][1]} in line {line}"
-            else:
-                text = f"should agree in tone with {lines[line - 1][1]} in line {line}"
-            found.append(_finding(lines, line, place, name, text))
-        if number and number % 2 == 0 and reading.line_type.isupper():
-            text = "ends a line that does not rhyme, and is level"
-            found.append(_foot(lines, number, "白脚", text))
+            # A wrong second character is by its proper name a 失对 or 失粘.
+            if place != 1 or number not in in_joins:
+                why = f"is {line[place]} where the pattern has {opposite(line[place])}"
+                found.append(_finding(lines, number, place, name, _WHY.get(name, why)))
+        in_couplet = number % 2 == 1
+        before = path[number - 1] if in_couplet else None
+        after = None if in_couplet else path[number + 1]
+        if is_unanswered(reading, after) or is_needless(before, reading):
+            why = f"is {line[reading.departure]} (拗) and nothing makes it good (失救)"
+            found.append(_finding(lines, number, reading.departure, "平仄", why))
+        if number and reading.ends_level and not in_couplet:
+            why = "ends a line that does not rhyme, and is level"
+            found.append(_foot(lines, number, "白脚", why))
     return found
 
 
-def _why(name: str, tone: str) -> str:
-    if name == "孤平":
-        return "is 仄 and leaves the line one level character but for its foot"
-    if name == "三平尾":
-        return "is 平 and makes the last three level"
-    return f"is {tone} where the pattern has {opposite(tone)}"
+def _join_faults(
+    lines: Sequence[str], tones: Sequence[str], path: Sequence[Reading]
+) -> tuple[list[Finding], set[int]]:
+    """失对 and 失粘, by the second characters as they are; and the lines that they are between."""
+    seconds = [reading.second(line) for reading, line in zip(path, tones, strict=True)]
+    found, in_joins = [], set()
+    for number in range(1, len(lines)):
+        in_couplet = number % 2 == 1
+        if (seconds[number] == seconds[number - 1]) != in_couplet:
+            continue
+        in_joins |= {number - 1, number}
+        # At the character that is wrong for its line; at the later one when the lines clash whole.
+        earlier = (
+            seconds[number] == path[number].variant.tones[1]
+            and seconds[number - 1] != path[number - 1].variant.tones[1]
+        )
+        here, there = (number - 1, number) if earlier else (number, number - 1)
+        name, relation = ("失对", "be opposed to") if in_couplet else ("失粘", "agree with")
+        text = f"should {relation} {lines[there][1]} in line {there + 1} in tone"
+        found.append(_finding(lines, here, 1, name, text))
+    return found, in_joins
 
 
-def _licences(lines: Sequence[str], path: Sequence[_Reading]) -> list[Finding]:
-    """The 拗救 of a poem that are taken: the place that makes good, and what it makes good."""
+_WHY = {
+    "孤平": "is 仄 and leaves the line one level character but for its foot",
+    "三平尾": "is 平 and makes the last three level",
+}
+
+
+def _licences(lines: Sequence[str], path: Sequence[Reading]) -> list[Finding]:
+    """The 拗救 that a poem takes, each at the character that makes good."""
     found = []
     for number, reading in enumerate(path):
         if reading.variant.licence == "本句救" and not reading.wrong:
-            place = len(lines[number]) - 5 + (0 if reading.line_type == "b" else 2)
-            text = "keeps the balance in its own line (拗救)"
-            found.append(_finding(lines, number, place, "本句救", text))
-        if reading.variant.answers and number and path[number - 1].variant.asks:
-            place = len(lines[number]) - 3
-            text = f"makes good {lines[number - 1][_departure(path[number - 1])]} in the line before"
-            found.append(_finding(lines, number, place, "对句救", text))
+            if reading.line_type == "B":
+                text = f"makes good {lines[number][reading.third - 2]}, the first of the last five"
+            else:
+                text = f"and {lines[number][reading.third + 1]} after it trade tones"
+            found.append(_finding(lines, number, reading.third, "本句救", text))
+        before = path[number - 1]
+        if number % 2 == 1 and before.variant.asks and reading.variant.answers:
+            text = f"makes good {lines[number - 1][before.departure]} in line {number}"
+            found.append(_finding(lines, number, reading.third, "对句救", text))
     return found
 
 
