@@ -14,7 +14,7 @@ from poetgen.errors import CorpusError, TemplateError
 from poetgen.verse.forms import form_named
 
 if TYPE_CHECKING:
-    from poetgen.corpus.store import CorpusInfo
+    from poetgen.corpus.store import Corpus, CorpusInfo
 
 _SHOWN_PROBLEMS = 5
 
@@ -217,11 +217,11 @@ def stats(name: str, as_json: bool) -> None:
     """  # noqa: D301
     from poetgen.corpus.store import open_corpus
 
-    info = open_corpus(name).info
+    found = open_corpus(name)
     if as_json:
-        print_json(_record(info))
-        return
-    _print_report(info)
+        print_json({**_record(found.info), "commonest": found.commonest()})
+    else:
+        _print_report(found)
 
 
 def _import(
@@ -237,6 +237,7 @@ def _import(
     as_json: bool,
 ) -> None:
     from poetgen.corpus.importing import ImportOptions, default_name, import_corpus
+    from poetgen.corpus.store import read_corpus
 
     if not path.exists():
         raise CorpusError(f"there is no file or folder {path}")
@@ -253,10 +254,11 @@ def _import(
         print_warning(problem)
     if len(problems) > _SHOWN_PROBLEMS:
         print_warning(f"and {len(problems) - _SHOWN_PROBLEMS:,} more; the rest was kept")
+    imported = read_corpus(info.folder)
     if as_json:
-        print_json(_record(info))
+        print_json({**_record(info), "commonest": imported.commonest()})
     elif not quiet:
-        _print_report(info)
+        _print_report(imported)
         messages().print(f"kept in {clean(str(info.folder))}", markup=False, soft_wrap=True)
 
 
@@ -308,11 +310,12 @@ def _record(info: CorpusInfo) -> dict[str, Any]:
     }
 
 
-def _print_report(info: CorpusInfo) -> None:
+def _print_report(found: Corpus) -> None:
     """The counts of an import: what came in and stayed, by form, and why the rest did not."""
     from rich.table import Table
     from rich.text import Text
 
+    info = found.info
     report = info.report
 
     def table(heading: str, rows: dict[str, int], whole: int) -> None:
@@ -335,5 +338,5 @@ def _print_report(info: CorpusInfo) -> None:
     table("", {"came in": came_in, "stayed": info.poems, **dropped}, came_in)
     forms = {("古体/其他" if form == "其他" else form): n for form, n in report["forms"].items()}
     table("form", forms, info.poems)
-    commonest = " ".join(character for character, _ in report["commonest"])
+    commonest = " ".join(character for character, _ in found.commonest())
     output().print(Text("commonest characters: ", style="bold") + Text(commonest))

@@ -13,7 +13,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -181,13 +183,19 @@ def read_collection(path: Path, parts: Sequence[str], problem: Problem) -> Itera
                 hint=f"the parts of {NAME} are {', '.join(PARTS)}",
             )
         archive.check_size([name for name, _ in chosen])
-        for name, part in chosen:
-            try:
-                records = load_records(archive.read(name), f"{path}: {name}")
-            except CorpusError as error:
-                problem(error)
-                continue
-            yield _batch(records, f"{path}: {name}", part, problem)
+        # The next file is unpacked while this one is parsed: zlib works without the interpreter.
+        with ThreadPoolExecutor(1) as unpacker:
+            unpacked = unpacker.submit(archive.read, chosen[0][0])
+            for (name, part), following in zip_longest(chosen, chosen[1:]):
+                current = unpacked
+                if following is not None:
+                    unpacked = unpacker.submit(archive.read, following[0])
+                try:
+                    records = load_records(current.result(), f"{path}: {name}")
+                except CorpusError as error:
+                    problem(error)
+                    continue
+                yield _batch(records, f"{path}: {name}", part, problem)
     finally:
         archive.close()
 
@@ -236,9 +244,9 @@ def _batch(records: list[Any], place: str, part: Part, problem: Problem) -> Batc
             lines = record.get("paragraphs")
             if lines is None:
                 lines = next(record[key] for key in _TEXT_FIELDS if key in record)
-            texts.append("\n".join(lines) if isinstance(lines, list) else str(lines))
+            texts.append("\n".join(lines) if isinstance(lines, list) else "".join(lines))
             good.append(record)
-        except (AttributeError, TypeError, StopIteration):
+        except (AttributeError, TypeError, KeyError, StopIteration):
             problem(CorpusError(f"{place}, record {number}: no poem with paragraphs of text"))
     return Batch(
         place=place,

@@ -133,8 +133,10 @@ def clean_batch(
         else:
             kept.append(place)
             verse.append(text)
-    code_points = _in_script("".join([text + POEM_END for text in verse]), script)
-    is_mark = _tables()[1][code_points] == _MARK
+    code_points = _code_points("".join([text + POEM_END for text in verse]))
+    kind = _tables()[1][code_points]
+    is_mark = kind == _MARK
+    code_points = _in_script(code_points, kind, script)
     lines = line_table(code_points, is_mark, ord(POEM_END))
     broken = lines.broken(LONGEST_LINE, np.asarray(regular, dtype=bool)[kept])
     dropped.extend((kept[i], Reason.BROKEN) for i in np.flatnonzero(broken))
@@ -148,14 +150,12 @@ def clean_batch(
     )
 
 
-def _in_script(text: str, script: str) -> np.ndarray:
-    """`text`, converted where it must be, as code points."""
+def _in_script(code_points: np.ndarray, kind: np.ndarray, script: str) -> np.ndarray:
+    """Clean text with its classes, converted where it must be; the places stay the same."""
     if script == "simplified":
-        folded: np.ndarray = scripts.standard_table()[_code_points(scripts.convert(text, "t2s"))]
-        return folded
-    code_points = _code_points(text)
-    if scripts.traditional_only()[code_points].mean() < _TRADITIONAL_SHARE:
-        return _code_points(scripts.convert(text, "s2t"))
+        return scripts.simplified(code_points, kind != _HAN)
+    if scripts.is_traditional_only(code_points).mean() < _TRADITIONAL_SHARE:
+        return _code_points(scripts.convert(_text(code_points), "s2t"))
     return code_points
 
 

@@ -10,10 +10,12 @@ a comparison of everything with everything, and 集句 and 次韵 would be caugh
 """
 
 from collections.abc import Callable
+from operator import ne
 
 import numpy as np
 
 from poetgen.corpus.lines import LineTable, mix
+from poetgen.verse.poem import MARKS
 
 SAME_LINES = 0.5
 DIFFERENT_CHARACTERS = 0.2
@@ -32,12 +34,12 @@ def exact_duplicates(lines: LineTable) -> np.ndarray:
     return duplicate
 
 
-def near_duplicates(lines: LineTable, line_of: Callable[[int], str]) -> np.ndarray:
+def near_duplicates(lines: LineTable, text_of: Callable[[int], str]) -> np.ndarray:
     """(N,) bool: an earlier poem that stays is nearly the same.
 
     Args:
         lines: N poems without exact duplicates.
-        line_of: The characters of poem i, in order, without marks.
+        text_of: The text of poem i, a mark after each line.
     """
     near = np.zeros(len(lines.counts), dtype=bool)
     earlier, later, shared = _pairs(lines)
@@ -45,13 +47,18 @@ def near_duplicates(lines: LineTable, line_of: Callable[[int], str]) -> np.ndarr
     for a, b, is_half in zip(earlier.tolist(), later.tolist(), half.tolist(), strict=True):
         if near[a] or near[b]:
             continue
-        near[b] = is_half or _few_differ(line_of(a), line_of(b))
+        near[b] = is_half or _few_differ(text_of(a), text_of(b), int(lines.counts[b]))
     return near
 
 
-def _few_differ(a: str, b: str) -> bool:
-    different = sum(x != y for x, y in zip(a, b, strict=True))
-    return different <= DIFFERENT_CHARACTERS * len(b)
+def _few_differ(a: str, b: str, lines: int) -> bool:
+    """Whether two texts of the same line lengths differ in at most a fifth of the characters."""
+    different: int = sum(map(ne, a, b))
+    limit = DIFFERENT_CHARACTERS * (len(b) - lines)
+    if different <= limit or different > limit + lines:
+        return different <= limit
+    # It depends on the marks, which do not count.
+    return sum(x != y and y not in MARKS for x, y in zip(a, b, strict=True)) <= limit
 
 
 def _poem_keys(lines: LineTable, values: np.ndarray) -> np.ndarray:

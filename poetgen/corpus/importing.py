@@ -20,15 +20,12 @@ from poetgen.corpus.duplicates import exact_duplicates, near_duplicates
 from poetgen.corpus.lines import OTHER, LineTable, concatenate
 from poetgen.errors import CorpusError
 from poetgen.verse.forms import FORMS
-from poetgen.verse.poem import MARKS, is_han
 
 CLEANING_VERSION = 1
 """Goes up when the same file would give other poems, so that the cache forgets the old ones."""
 
 FORM_NAMES = (*(form.name for form in FORMS), OTHER, "词", "曲")
 """Every form that a stored poem can have, in the order of reports."""
-
-_COMMONEST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,6 @@ class Report:
         stayed: Poems that were kept.
         dropped: Poems that were not, by reason.
         forms: Poems that were kept, by form.
-        commonest: The commonest characters with their counts.
         problems: What could not be read at all, a line each.
     """
 
@@ -69,7 +65,6 @@ class Report:
     stayed: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     forms: dict[str, int] = field(default_factory=dict)
-    commonest: list[tuple[str, int]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -279,7 +274,7 @@ def _read_clean(
         twice = _spread(keep, exact_duplicates(lines.select(np.flatnonzero(keep))))
         _drop_all(twice, keep, Reason.DUPLICATE, texts, drop)
         places = np.flatnonzero(keep)
-        near = near_duplicates(lines.select(places), lambda i: _characters(texts[places[i]]))
+        near = near_duplicates(lines.select(places), lambda i: texts[places[i]])
         _drop_all(_spread(keep, near), keep, Reason.NEAR_DUPLICATE, texts, drop)
     kept = np.flatnonzero(keep).tolist()
     poems = _Poems(
@@ -292,7 +287,6 @@ def _read_clean(
     report.stayed = len(kept)
     report.dropped = {r.value: dropped[r.value] for r in Reason if dropped[r.value]}
     report.forms = {name: by_form[name] for name in FORM_NAMES if by_form[name]}
-    report.commonest = commonest_characters("".join(poems.texts), _COMMONEST)
     return poems
 
 
@@ -311,13 +305,6 @@ def _drop_all(
     keep &= ~mask
 
 
-_NO_MARKS = str.maketrans("", "", MARKS)
-
-
-def _characters(text: str) -> str:
-    return text.translate(_NO_MARKS)
-
-
 _NOT_TEXT = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -333,15 +320,6 @@ def _details(batch: Batch, kept: list[int]) -> list[str]:
             for row in zip(*columns, strict=True)
         ]
     return [lines[i] for i in kept]
-
-
-def commonest_characters(text: str, count: int) -> list[tuple[str, int]]:
-    """The `count` commonest Chinese characters of `text`, with how often each stands there."""
-    code_points = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-    counts = np.bincount(code_points)
-    order = np.argsort(-counts, kind="stable")[: count + len(MARKS)]
-    ranked = [(chr(code), int(counts[code])) for code in order if counts[code]]
-    return [(character, n) for character, n in ranked if is_han(character)][:count]
 
 
 def _fingerprint(path: Path) -> str:

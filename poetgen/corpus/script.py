@@ -97,20 +97,55 @@ def convert(text: str, configuration: str) -> str:
     return converted
 
 
-@functools.cache
-def standard_table() -> np.ndarray:
-    """A table (0x110000,) uint32 from each code point to that of its standard form."""
-    table = np.arange(CODE_POINTS, dtype=np.uint32)
-    for variant, standard in _STANDARD.items():
-        table[variant] = ord(standard)
-    return table
+# OpenCC turns 乾 into 干, but not in 乾坤. These are the characters whose Simplified form depends
+# on their neighbours in any of the 477 phrases of OpenCC 1.4.2 (TSPhrases); others have one form.
+_CONTEXTUAL = "沈乾藉覆於鍊昇坏徵鍾逕瞭蒐脩祕麼氾鉅釐剋吒衹甦哩畫薹么谿噁扞陞袷濛俱彷劄麽計"
+
+
+def simplified(code_points: np.ndarray, is_end: np.ndarray) -> np.ndarray:
+    """`to_simplified` for a great deal of text.
+
+    OpenCC itself sees only the 2 % of lines that hold a character whose form depends on its
+    neighbours; for the rest a table of single characters says the same, in a tenth of the time.
+
+    Args:
+        code_points: (L,) uint32.
+        is_end: (L,) bool, where a line ends. The last place must be one.
+
+    Returns:
+        (L,) uint32.
+    """
+    single, contextual, standard = _tables()
+    converted = single[code_points]
+    ends = np.flatnonzero(is_end)
+    lines = np.unique(np.searchsorted(ends, np.flatnonzero(contextual[code_points])))
+    if len(lines):
+        starts = np.where(lines > 0, ends[lines - 1] + 1, 0)
+        lengths = ends[lines] + 1 - starts
+        offsets = np.cumsum(lengths) - lengths
+        places = np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)
+        text = code_points[places].astype("<u4").tobytes().decode("utf-32-le")
+        # Every phrase of t2s is as long as what it stands for.
+        converted[places] = np.frombuffer(convert(text, "t2s").encode("utf-32-le"), "<u4")
+    folded: np.ndarray = standard[converted]
+    return folded
+
+
+def is_traditional_only(code_points: np.ndarray) -> np.ndarray:
+    """(L,) bool: the characters that Simplified text never has."""
+    changes: np.ndarray = _tables()[0][code_points] != code_points
+    return changes
 
 
 @functools.cache
-def traditional_only() -> np.ndarray:
-    """A table (0x110000,) bool of the code points that Simplified text never has."""
-    every = "".join(map(chr, range(0x4E00, 0xA000)))
-    simplified = convert("\n".join(every), "t2s").split("\n")
-    table = np.zeros(CODE_POINTS, dtype=bool)
-    table[0x4E00:0xA000] = [a != b for a, b in zip(every, simplified, strict=True)]
-    return table
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By code point: its Simplified form alone, whether that depends on others, its standard."""
+    single = np.arange(CODE_POINTS, dtype=np.uint32)
+    for block in (range(0x3400, 0xA000), range(0xF900, 0xFB00), range(0x20000, 0x33480)):
+        text = convert("\n".join(map(chr, block)), "t2s")
+        single[block.start : block.stop] = [ord(character) for character in text.split("\n")]
+    contextual = np.zeros(CODE_POINTS, dtype=bool)
+    contextual[[ord(character) for character in _CONTEXTUAL]] = True
+    standard = np.arange(CODE_POINTS, dtype=np.uint32)
+    standard[list(_STANDARD)] = [ord(character) for character in _STANDARD.values()]
+    return single, contextual, standard

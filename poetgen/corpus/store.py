@@ -16,9 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from poetgen import files, folders
 from poetgen.errors import CorpusError
-from poetgen.verse.poem import Poem
+from poetgen.verse.poem import MARKS, Poem, is_han
 
 FORMAT_VERSION = 1
 SAMPLE = "sample"
@@ -110,6 +112,14 @@ class Corpus:
         """The form of every poem: 五绝 七绝 五律 七律, 其他 for other 诗, 词, 曲."""
         return self._forms
 
+    def commonest(self, count: int = 50) -> list[tuple[str, int]]:
+        """The commonest Chinese characters, with how often each stands in the corpus."""
+        code_points = np.frombuffer("".join(self.texts()).encode("utf-32-le"), dtype="<u4")
+        counts = np.bincount(code_points)
+        order = np.argsort(-counts, kind="stable")[: count + len(MARKS)]
+        ranked = [(chr(code), int(counts[code])) for code in order if counts[code]]
+        return [(character, n) for character, n in ranked if is_han(character)][:count]
+
     def details(self) -> Sequence[Details]:
         """Title, author, dynasty and genre of every poem, in stored order."""
         return [Details(*line.split("\t")) for line in self._block("details")]
@@ -155,7 +165,7 @@ def write_corpus(
         details: One line a poem: title, author, dynasty, genre between tabs.
     """
     blocks = {
-        name: "".join([f"{line}\n" for line in lines]).encode("utf-8")
+        name: ("\n".join(lines) + "\n").encode("utf-8") if lines else b""
         for name, lines in (("texts", texts), ("forms", forms), ("details", details))
     }
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in blocks.items()}
