@@ -38,6 +38,12 @@ _LEAST_LOG_PROBABILITY = -1e4
 """What counts as impossible to the model is only this unlikely, so that sums stay finite and a
 constraint can always be met."""
 
+_UNDERFLOW = 1e-30
+"""A sum of float32 exponentials under this has lost its precision."""
+
+_BLOCK = 64
+"""Tokens that are summed together before one of them is drawn."""
+
 _LARGEST_LOGITS = 100_000_000
 """Bytes of logits that one step of a batch may take."""
 
@@ -229,7 +235,7 @@ def _write(model: StepModel, groups: Sequence[_Group]) -> Iterator[None]:
         kept: list[Integers] = []
         done = 0
         for group, first, chosen in zip(live, firsts, stepping, strict=False):
-            waiting = np.setdiff1d(np.arange(len(group.particles)), chosen)
+            waiting = np.delete(np.arange(len(group.particles)), chosen)
             parents = group.extend(chosen, waiting, logits[done : done + len(chosen)])
             if not group.finished:
                 kept += [len(rows) + first + waiting, done + parents]
@@ -306,7 +312,8 @@ class _Group:
             _Particle(
                 self._constraint.advance(before[parent].cursor, token),
                 (*before[parent].tokens, token),
-                before[parent].log_probability + float(log_probability[parent, token]),
+                before[parent].log_probability
+                + max(float(log_probability[parent, token]), _LEAST_LOG_PROBABILITY),
                 log_weight,
             )
             for parent, token, log_weight in zip(
@@ -328,17 +335,8 @@ class _Group:
             For each new particle: which of `before` it continues, with which token, its weight.
         """
         options = self._options
-        if options.temperature != 1:
-            log_probability = _log_normalised(log_probability / np.float32(options.temperature))
-        log_probability = np.where(allowed, log_probability, -np.inf)  # (k, V)
-        # Measured from the likeliest allowed token: where all that is allowed is very unlikely,
-        # its mass would be 0 in float32. The bound is for a row that allows nothing.
-        top = np.maximum(log_probability.max(axis=1, keepdims=True), np.float32(-1e9))
-        mass = np.exp(log_probability - top)  # (k, V)
-        with np.errstate(divide="ignore"):
-            log_mass = top[:, 0] + np.log(mass.sum(axis=1, dtype=np.float64))
+        mass, log_mass = _allowed_mass(log_probability, allowed, options.temperature)
         log_weights = np.array([particle.log_weight for particle in before]) + log_mass
-
         parents = np.flatnonzero(log_weights > -np.inf)
         log_weights = log_weights[parents]
         if not len(waiting) and 0 < _effective_size(log_weights) < options.size / 2:
@@ -347,12 +345,8 @@ class _Group:
             log_weights = np.full(options.size, average)
 
         _keep_likeliest(mass, options.top_k, options.top_p)
-        below = np.cumsum(mass, axis=1, dtype=np.float64)  # (k, V)
-        tokens = [
-            np.searchsorted(below[parent], uniform * below[parent, -1], side="right")
-            for parent, uniform in zip(parents, self._random.random(len(parents)), strict=True)
-        ]
-        return parents, np.array(tokens, np.int64), log_weights
+        tokens = _inverse(mass, parents, self._random.random(len(parents)))
+        return parents, tokens, log_weights
 
     def result(self) -> SampleResult:
         """What the particles became, and one of them, drawn."""
@@ -372,12 +366,65 @@ class _Group:
 
 
 def _log_normalised(logits: Floats) -> Floats:
-    """Log probabilities of logits, (k, V) both, none under `_LEAST_LOG_PROBABILITY` of the best."""
+    """Log probabilities of logits, (k, V) both."""
     with np.errstate(over="ignore"):
-        normalised: Floats = logits - logits.max(axis=1, keepdims=True)
-    np.maximum(normalised, np.float32(_LEAST_LOG_PROBABILITY), out=normalised)
-    normalised -= np.log(np.exp(normalised).sum(axis=1, keepdims=True))
-    return normalised
+        log_probability: Floats = logits - logits.max(axis=1, keepdims=True)
+    log_probability -= np.log(np.exp(log_probability).sum(axis=1, keepdims=True))
+    return log_probability
+
+
+def _allowed_mass(
+    log_probability: Floats, allowed: Mask, temperature: float
+) -> tuple[Floats, Doubles]:
+    """What the model gives to what is allowed.
+
+    Args:
+        log_probability: (k, V).
+        allowed: (k, V).
+        temperature: What the log probabilities are divided by.
+
+    Returns:
+        For each row, weights in proportion to the tokens' probabilities, 0 where not allowed,
+        (k, V); and the log of the probability of all that is allowed, (k,), -inf for nothing.
+    """
+    with np.errstate(over="ignore"):
+        mass = log_probability - log_probability.max(axis=1, keepdims=True)
+        mass /= np.float32(temperature)
+    np.exp(mass, out=mass)
+    total = mass.sum(axis=1)
+    mass *= allowed
+    kept = mass.sum(axis=1)
+    with np.errstate(divide="ignore"):
+        log_kept: Doubles = np.log(kept, dtype=np.float64)
+    for row in np.flatnonzero(kept < _UNDERFLOW):
+        # All that is allowed is so unlikely that float32 has lost it: measure from its likeliest.
+        if allowed[row].any():
+            least = log_probability[row, allowed[row]] - log_probability[row].max()
+            least = np.maximum(least, _LEAST_LOG_PROBABILITY) / temperature
+            mass[row, allowed[row]] = np.exp(least - least.max())
+            log_kept[row] = least.max() + np.log(mass[row].sum())
+    return mass, log_kept - np.log(total)
+
+
+def _inverse(mass: Floats, rows: Integers, uniforms: Doubles) -> Integers:
+    """Draw a token for each of `rows` of `mass`, (k, V), by the inverse of its distribution.
+
+    In two steps, first a block of tokens and then the token: a running sum over all of a large
+    vocabulary takes longer than all else here together.
+    """
+    edges = np.arange(0, mass.shape[1], _BLOCK)
+    below = np.cumsum(np.add.reduceat(mass, edges, axis=1), axis=1, dtype=np.float64)
+    tokens = np.empty(len(rows), np.int64)
+    for i, (row, uniform) in enumerate(zip(rows, uniforms, strict=True)):
+        ends = below[row]  # (V / _BLOCK,)
+        point = uniform * ends[-1]
+        block = ends.searchsorted(point, side="right")
+        start = ends[block - 1] if block else 0.0
+        inside = mass[row, block * _BLOCK : (block + 1) * _BLOCK].cumsum(dtype=np.float64)
+        # Where in the block, as a share: the two sums of a block may differ in the last bit.
+        share = (point - start) / (ends[block] - start)
+        tokens[i] = block * _BLOCK + inside.searchsorted(share * inside[-1], side="right")
+    return tokens
 
 
 def _keep_likeliest(mass: Floats, top_k: int, top_p: float) -> None:
@@ -400,8 +447,10 @@ def _best(
         For each of them, at most `room`: which particle it continues, with which token, and the
         log probability of all of it.
     """
-    so_far = np.array([[particle.log_weight] for particle in before])
-    scores = np.where(allowed, so_far + log_probability, -np.inf).ravel()  # (k·V,)
+    so_far = np.array([[particle.log_weight] for particle in before], np.float32)  # (k, 1)
+    scores = np.maximum(log_probability, np.float32(_LEAST_LOG_PROBABILITY))
+    scores += so_far
+    scores = np.where(allowed, scores, np.float32(-np.inf)).ravel()  # (k·V,)
     best = np.argpartition(scores, -room)[-room:] if room < len(scores) else np.arange(len(scores))
     best = best[np.argsort(-scores[best], kind="stable")]
     best = best[scores[best] > -np.inf]

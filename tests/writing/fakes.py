@@ -23,7 +23,7 @@ WORDS = Vocabulary((*CHARACTERS.tokens, *"悠见", *_WORDS.split()))
 
 
 class MarkovModel:
-    """The next token depends on those before it by a table that a test gives.
+    """A `StepModel` whose next token depends on those before it by a table that a test gives.
 
     A state is the tokens that each row has seen: nothing can be confused with another row's.
     """
@@ -31,7 +31,7 @@ class MarkovModel:
     def __init__(self, vocabulary_size: int, table: "Table") -> None:
         self.vocabulary_size = vocabulary_size
         self._table = table
-        self.rows_stepped = 0
+        self.steps = 0
 
     def start(self, n: int) -> list[tuple[int, ...]]:
         return [()] * n
@@ -40,7 +40,7 @@ class MarkovModel:
         self, ids: Integers, state: list[tuple[int, ...]]
     ) -> tuple[Floats, list[tuple[int, ...]]]:
         assert len(ids) == len(state)
-        self.rows_stepped += len(ids)
+        self.steps += 1
         seen = [(*row, int(id)) for row, id in zip(state, ids, strict=True)]
         assert all(row[0] == BOS and EOS not in row for row in seen)
         return np.stack([self._table.logits(row) for row in seen]), seen
@@ -73,6 +73,18 @@ class Table:
             total += float(self.log_probabilities(seen, temperature)[token])
             seen = (*seen, token)
         return total
+
+
+class MarkovTable(Table):
+    """Logits that depend on the last token only: a fixed random matrix, (V, V)."""
+
+    def __init__(self, size: int, seed: int, scale: float) -> None:
+        random = np.random.default_rng(seed)
+        self.matrix = (random.standard_normal((size, size)) * scale).astype(np.float32)
+
+    def logits(self, seen: tuple[int, ...]) -> Floats:
+        row: Floats = self.matrix[seen[-1]]
+        return row
 
 
 @dataclass
