@@ -6,17 +6,18 @@ torch network is tested against. It knows ids and arrays; nothing of characters,
 random numbers, and nothing of files.
 
 Where the time goes at 2 x 1024 units, 8,000 tokens and 32 rows: a step reads 77 MB of weights and
-does 1.2 GFLOP; everything but the matrix products is under 2 % of it. So:
+does 1.2 GFLOP; everything but the matrix products is under 5 % of it. So:
 
 - Activations are columns, (features, rows), and a product is `weight @ activation`. The weights
   then serve as the checkpoint holds them. `activation @ weight.T` is 1.3x slower at 32 rows
-  (OpenBLAS packs the transposed operand), and turning or joining the weights once at load costs
-  as much as several steps and gains nothing on this order.
+  (OpenBLAS packs the transposed operand); turned at load, or joined to one product for input and
+  state, the weights must be copied and are no faster than this.
 - A row whose history equals another's is computed once: all particles of a poem until their
   first free character, and the offspring of one parent after resampling. `select` copies nothing.
 - Large products are cut along the weight's rows over a few threads, each with a single-threaded
   BLAS. That is 1.8x faster on two idle cores and no slower than one thread when the other core is
-  busy; the threads inside OpenBLAS wait for each other in a spin and were up to 5x slower then.
+  busy; the threads inside OpenBLAS wait for each other in a spin, and a step of one row then
+  takes 3x as long as on idle cores.
 """
 
 from __future__ import annotations
