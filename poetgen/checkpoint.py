@@ -406,7 +406,7 @@ def _check_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], model: Mod
         if not (np.isfinite(array.min()) and np.isfinite(array.max())):
             raise CheckpointError(
                 f"{path}: '{name}' holds a number that is not finite",
-                hint="the training has diverged; lower --learning-rate or --clip",
+                hint="the training has diverged; lower --learning-rate or --clip-norm",
             )
 
 

@@ -128,8 +128,8 @@ def train(
                 display.say(f"there is no snapshot in {folder} yet; beginning")
             for last in trainer.run():
                 display.update(last, trainer)
-    if plot:
-        _plot(folder)
+        if plot:
+            display.say(f"drawn: {_plot(folder)}")
     _print_result(folder, trainer, last, as_json=as_json)
     if signals and not trainer.finished:
         click.echo(f"stopped; go on with: poetgen train --output {folder} --resume", err=True)
@@ -211,11 +211,11 @@ def _stopping_at_signals(trainer: Trainer) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _plot(folder: Path) -> None:
+def _plot(folder: Path) -> Path:
     from poetgen.training.plots import find_runs, plot_runs
 
     plot_runs(find_runs([str(folder)]), folder / "loss.png")
-    click.echo(f"drawn: {clean(str(folder / 'loss.png'))}", err=True)
+    return folder / "loss.png"
 
 
 def _print_result(

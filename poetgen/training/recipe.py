@@ -48,9 +48,11 @@ class Recipe:
         """
         chosen = preset_named(preset)
         training = {**chosen.training, **_only(given, _TRAINING_FIELDS)}
+        model = {**chosen.model, **_only(given, _MODEL_FIELDS)}
+        ModelConfig(vocabulary_size=5, **model)  # Complains now, not after the corpus is read.
         return cls(
             corpus=corpus,
-            model={**chosen.model, **_only(given, _MODEL_FIELDS)},
+            model=model,
             training=TrainingOptions(**_with_one_budget(training, given)),
         )
 
@@ -76,7 +78,7 @@ class Recipe:
             for name in BUDGETS:
                 if name not in given:
                     asked.pop(name, None)
-        was = {**ModelConfig(vocabulary_size=5, **self.model).to_dict()}
+        was = ModelConfig(vocabulary_size=5, **self.model).to_dict()
         was |= {name: getattr(self.training, name) for name in RECIPE}
         for name, value in asked.items():
             if name in was and was[name] != value:
