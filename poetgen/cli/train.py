@@ -125,7 +125,7 @@ def train(
             elif resume and trainer.position.step:
                 display.say(f"going on after step {trainer.position.step:,}")
             elif resume:
-                display.say(f"there is no snapshot in {folder} yet; beginning")
+                display.say(f"there is no snapshot in {folder} to go on from; beginning")
             for last in trainer.run():
                 display.update(last, trainer)
         if plot:
