@@ -18,6 +18,8 @@ from poetgen.errors import PoetgenError
 COMMANDS = {
     "acrostic": "poetgen.cli.acrostic:acrostic",
     "continue": "poetgen.cli.continue_:continue_",
+    "check": "poetgen.cli.check:check",
+    "rhyme": "poetgen.cli.rhyme:rhyme",
     "train": "poetgen.cli.train:train",
     "evaluate": "poetgen.cli.evaluate:evaluate",
     "plot": "poetgen.cli.plot:plot",

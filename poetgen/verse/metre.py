@@ -88,9 +88,10 @@ def readings(tones: str, style: str) -> tuple[Reading, ...]:
 
 
 def _serves(variant: Variant, other: Variant) -> bool:
-    """Whether a variant asks no more of its neighbours than another, and answers no less."""
+    """Whether a variant fits wherever another does, by what it asks and answers."""
     return (
-        variant.asks <= other.asks
+        # Not less, either: a line that answers may need one that asks.
+        variant.asks == other.asks
         and variant.answers >= other.answers
         and variant.only_answers <= other.only_answers
     )

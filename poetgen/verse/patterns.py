@@ -121,7 +121,10 @@ def couplet(first: str, second: str, length: int, style: str) -> tuple[str, ...]
     return tuple(
         one.tones + two.tones
         for one, two in product(variants(first, length, style), variants(second, length, style))
-        if (two.answers if one.asks else not two.only_answers)
+        # Nothing stands before the couplet to be answered, nor after it to answer.
+        if not one.only_answers
+        and not two.asks
+        and (two.answers if one.asks else not two.only_answers)
     )
 
 

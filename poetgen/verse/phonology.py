@@ -49,7 +49,7 @@ _TONGYUN = {
     "欸": "ei", "熬": "ao", "欧": "ou", "安": "an", "恩": "en", "昂": "ang", "英": "eng",
     "雍": "ong", "儿": "er",
 }  # fmt: skip
-_TONE_OF_NUMBER = {"1": "平", "2": "平", "3": "上", "4": "去"}
+_TONE_OF_NUMBER = {"1": LEVEL, "2": LEVEL, "3": OBLIQUE, "4": OBLIQUE}
 
 _RARE_SHARE = 0.05  # For writing, a tone rarer than this in Tang verse does not count …
 _FEW_USES = 20  # … when there are at least so many uses to tell by.
@@ -61,15 +61,16 @@ class RhymeGroup:
 
     Attributes:
         name: As the book calls it, in Simplified characters: 东, 董, 麻.
-        tone: 平, 上, 去 or 入. Of these 平 is level and the others are oblique.
+        tone: 平, the level tone; 上, 去 or 入, the oblique ones, or 仄 where a book does not part
+            them.
         family: The name of the level group that it answers to; of a level group, its own.
-        number: Its place among the book's groups of the same tone, from 1.
+        title: As a book's contents have it: 上平声一东, 一麻平声.
     """
 
     name: str
     tone: str
     family: str
-    number: int
+    title: str
 
     @property
     def is_level(self) -> bool:
@@ -77,7 +78,7 @@ class RhymeGroup:
         return self.tone == LEVEL
 
     def __str__(self) -> str:
-        return f"{self.tone}声{self.name}"
+        return self.title
 
 
 class RhymeBook:
@@ -168,7 +169,7 @@ class RhymeBook:
         """
         wanted = name.strip()
         for group in self.groups:
-            if wanted in (group.name, group.tone + group.name, str(group)):
+            if wanted in (group.name, group.tone + group.name, group.title):
                 return group
         level = tuple(self.group_masks(self.mask(wanted) & self.level_mask))
         if level:
@@ -243,7 +244,7 @@ def _open(name: str) -> RhymeBook:
     classes = _XINYUN if name == "新韵" else _TONGYUN
     class_of = {final: group for group, finals in classes.items() for final in finals.split()}
     characters: dict[tuple[str, str], str] = {
-        (tone, group): "" for tone in "平上去" for group in classes
+        (tone, group): "" for tone in (LEVEL, OBLIQUE) for group in classes
     }
     for final, number, members in _table("modern.tsv"):
         characters[_TONE_OF_NUMBER[number], class_of[final]] += members
@@ -256,13 +257,12 @@ def _build(name: str, rows: Iterable[list[str]], neighbours: Iterable[str]) -> R
     groups: list[RhymeGroup] = []
     masks: dict[str, int] = {}
     tones: dict[str, str] = {}
-    numbers: dict[str, int] = {}
     for tone, group, family, characters in rows:
         bit = 0
         if group != "?":
             bit = 1 << len(groups)
-            numbers[tone] = numbers.get(tone, 0) + 1
-            groups.append(RhymeGroup(group, tone, family, numbers[tone]))
+            number = 1 + sum(other.tone == tone for other in groups)
+            groups.append(RhymeGroup(group, tone, family, _title(name, group, tone, number)))
         tone_class = LEVEL if tone == LEVEL else OBLIQUE
         for character in characters:
             if bit:
@@ -270,6 +270,20 @@ def _build(name: str, rows: Iterable[list[str]], neighbours: Iterable[str]) -> R
             if tones.setdefault(character, tone_class) != tone_class:
                 tones[character] = EITHER
     return RhymeBook(name, tuple(groups), masks, tones, neighbours)
+
+
+def _title(book: str, group: str, tone: str, number: int) -> str:
+    if book != PINGSHUI:
+        return f"{_numeral(number)}{group}{tone}声"
+    if tone == LEVEL:  # Thirty groups in two volumes of fifteen.
+        tone, number = ("上平", number) if number <= 15 else ("下平", number - 15)
+    return f"{tone}声{_numeral(number)}{group}"
+
+
+def _numeral(number: int) -> str:
+    """A number from 1 to 39 in Chinese."""
+    tens, ones = divmod(number, 10)
+    return ("", "十", "二十", "三十")[tens] + "〇一二三四五六七八九"[ones].strip("〇")
 
 
 def _table(name: str) -> list[list[str]]:

@@ -32,6 +32,7 @@ from poetgen.verse.forms import form_of
 from poetgen.verse.metre import Reading, is_needless, is_unanswered, read
 from poetgen.verse.patterns import STYLES, Pattern, opposite, patterns_of
 from poetgen.verse.phonology import OBLIQUE, RhymeBook, RhymeGroup, rhyme_book
+from poetgen.verse.poem import is_han
 
 BLEMISHES = ("重韵", "撞韵")
 """Faults that are named but break neither the tones nor the rhyme."""
@@ -232,7 +233,7 @@ def _blemishes(
     first_use: dict[str, int] = {}
     for number in rhyming:
         earlier = first_use.setdefault(lines[number][-1], number)
-        if earlier != number:
+        if earlier != number and is_han(lines[number][-1]):  # Not a sign for a lost one.
             yield _foot(lines, number, "重韵", f"is the foot of line {earlier + 1} already")
     if rhyme.group is None:
         return
@@ -242,7 +243,7 @@ def _blemishes(
         if (
             number not in rhyming
             and oblique
-            and all(g.tone in "上去" and g.family == rhyme.group.name for g in oblique)
+            and all(g.tone in "上去仄" and g.family == rhyme.group.name for g in oblique)
         ):
             text = f"sounds like the rhyme {rhyme.group.name} but for its tone"
             yield _foot(lines, number, "撞韵", text)
