@@ -76,14 +76,17 @@ class Table:
 
 
 class MarkovTable(Table):
-    """Logits that depend on the last token only: a fixed random matrix, (V, V)."""
+    """Logits that depend on the last two tokens: a row of each of two random matrices, (V, V).
+
+    On two, so that a state that went to the wrong row is found out.
+    """
 
     def __init__(self, size: int, seed: int, scale: float) -> None:
         random = np.random.default_rng(seed)
-        self.matrix = (random.standard_normal((size, size)) * scale).astype(np.float32)
+        self.last, self.before = random.standard_normal((2, size, size)).astype(np.float32) * scale
 
     def logits(self, seen: tuple[int, ...]) -> Floats:
-        row: Floats = self.matrix[seen[-1]]
+        row: Floats = self.last[seen[-1]] + self.before[seen[-2:][0]]
         return row
 
 

@@ -205,6 +205,7 @@ def test_a_draft_knows_what_the_model_itself_thinks_of_it(
     table = MarkovTable(len(vocabulary), seed=7, scale=3.0)
     options = SamplingOptions(0.5, top_k=3, particles=6, decoding=decoding)  # type: ignore[arg-type]
     for result in draw(vocabulary, table, template(vocabulary, "天人", 4), 5, options):
+        assert len(result.drafts) == options.size
         for draft in result.drafts:
             assert draft.tokens[-1] == EOS
             expected = table.log_probability(draft.tokens)
@@ -252,7 +253,8 @@ def test_a_stream_gives_what_is_settled_before_the_end() -> None:
 def test_the_mask_comes_before_top_k_and_top_p() -> None:
     # What is allowed is the least likely of all: a filter that came first would delete it.
     table = MarkovTable(9, seed=1, scale=1.0)
-    table.matrix[:, 4:7] = [-50, -52, -90]
+    table.before[:] = 0
+    table.last[:, 4:7] = [-50, -52, -90]
     only = Ascending(size=9, letters=(4, 5, 6), length=1)
     model = MarkovModel(9, table)
     for options in (SamplingOptions(top_k=1), SamplingOptions(top_p=0.01)):
@@ -274,8 +276,9 @@ def test_what_the_model_calls_impossible_is_written_if_it_must_be(
     huge: float, temperature: float, decoding: str
 ) -> None:
     table = MarkovTable(9, seed=1, scale=1.0)
-    table.matrix[:, 4:7] = huge
-    table.matrix[:, 7] = 3e38
+    table.before[:] = 0
+    table.last[:, 4:7] = huge
+    table.last[:, 7] = 3e38
     model = MarkovModel(9, table)
     only = Ascending(size=9, letters=(4, 5), length=1)
     options = SamplingOptions(temperature, decoding=decoding)  # type: ignore[arg-type]
