@@ -20,29 +20,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from poetgen.dataset.vocabulary import BOS
 from poetgen.errors import PoetgenError
+from poetgen.writing.choice import (
+    LEAST_LOG_PROBABILITY,
+    Doubles,
+    Floats,
+    Integers,
+    Mask,
+    allowed_mass,
+    draw_tokens,
+    effective_size,
+    keep_likeliest,
+    log_normalised,
+    log_sum,
+    resample,
+)
 from poetgen.writing.engine import StepModel
-
-Floats: TypeAlias = npt.NDArray[np.float32]
-Doubles: TypeAlias = npt.NDArray[np.float64]
-Integers: TypeAlias = npt.NDArray[np.int64]
-Mask: TypeAlias = npt.NDArray[np.bool_]
-
-_LEAST_LOG_PROBABILITY = -1e4
-"""What counts as impossible to the model is only this unlikely, so that sums stay finite and a
-constraint can always be met."""
-
-_UNDERFLOW = 1e-30
-"""A sum of float32 exponentials under this has lost its precision."""
-
-_BLOCK = 64
-"""Tokens that are summed together before one of them is drawn."""
 
 _LARGEST_LOGITS = 100_000_000
 """Bytes of logits that one step of a batch may take."""
@@ -55,7 +53,8 @@ class SamplingOptions:
     Attributes:
         temperature: What logits are divided by: below 1 the likely becomes likelier.
         top_k: Draw from the k likeliest of what is allowed (and what ties with them); 0: from all.
-        top_p: Draw from the fewest tokens that hold this share of what is allowed.
+        top_p: Draw from the fewest tokens that hold this share of what is allowed. Neither filter
+            changes what a particle weighs.
         particles: The sequences that compete to be one poem.
         decoding: "particles"; "plain": one particle, which nothing can kill; "beam": keep the
             likeliest sequences, with no draw, so that temperature, top-k, top-p and seed have no
@@ -302,7 +301,7 @@ class _Group:
         """
         before = [self.particles[i] for i in chosen]
         allowed = self._constraint.allowed([particle.cursor for particle in before])
-        log_probability = _log_normalised(logits)
+        log_probability = log_normalised(logits)
         if self._options.decoding == "beam":
             room = self._options.particles - len(waiting)
             parents, tokens, log_weights = _best(before, log_probability, allowed, room)
@@ -313,7 +312,7 @@ class _Group:
                 self._constraint.advance(before[parent].cursor, token),
                 (*before[parent].tokens, token),
                 before[parent].log_probability
-                + max(float(log_probability[parent, token]), _LEAST_LOG_PROBABILITY),
+                + max(float(log_probability[parent, token]), LEAST_LOG_PROBABILITY),
                 log_weight,
             )
             for parent, token, log_weight in zip(
@@ -335,17 +334,17 @@ class _Group:
             For each new particle: which of `before` it continues, with which token, its weight.
         """
         options = self._options
-        mass, log_mass = _allowed_mass(log_probability, allowed, options.temperature)
+        mass, log_mass = allowed_mass(log_probability, allowed, options.temperature)
         log_weights = np.array([particle.log_weight for particle in before]) + log_mass
         parents = np.flatnonzero(log_weights > -np.inf)
         log_weights = log_weights[parents]
-        if not len(waiting) and 0 < _effective_size(log_weights) < options.size / 2:
-            average = _log_sum(log_weights) - math.log(options.size)
-            parents = parents[_systematic(log_weights, options.size, self._random.random())]
+        if not len(waiting) and 0 < effective_size(log_weights) < options.size / 2:
+            average = log_sum(log_weights) - math.log(options.size)
+            parents = parents[resample(log_weights, options.size, self._random.random())]
             log_weights = np.full(options.size, average)
 
-        _keep_likeliest(mass, options.top_k, options.top_p)
-        tokens = _inverse(mass, parents, self._random.random(len(parents)))
+        keep_likeliest(mass, options.top_k, options.top_p)
+        tokens = draw_tokens(mass, parents, self._random.random(len(parents)))
         return parents, tokens, log_weights
 
     def result(self) -> SampleResult:
@@ -362,80 +361,7 @@ class _Group:
         else:
             below = np.cumsum(np.exp(log_weights - log_weights.max()))
             drawn = int(np.searchsorted(below, self._random.random() * below[-1], side="right"))
-        return SampleResult(drafts, drawn, _log_sum(log_weights) - math.log(self._options.size))
-
-
-def _log_normalised(logits: Floats) -> Floats:
-    """Log probabilities of logits, (k, V) both."""
-    with np.errstate(over="ignore"):
-        log_probability: Floats = logits - logits.max(axis=1, keepdims=True)
-    log_probability -= np.log(np.exp(log_probability).sum(axis=1, keepdims=True))
-    return log_probability
-
-
-def _allowed_mass(
-    log_probability: Floats, allowed: Mask, temperature: float
-) -> tuple[Floats, Doubles]:
-    """What the model gives to what is allowed.
-
-    Args:
-        log_probability: (k, V).
-        allowed: (k, V).
-        temperature: What the log probabilities are divided by.
-
-    Returns:
-        For each row, weights in proportion to the tokens' probabilities, 0 where not allowed,
-        (k, V); and the log of the probability of all that is allowed, (k,), -inf for nothing.
-    """
-    with np.errstate(over="ignore"):
-        mass = log_probability - log_probability.max(axis=1, keepdims=True)
-        mass /= np.float32(temperature)
-    np.exp(mass, out=mass)
-    total = mass.sum(axis=1)
-    mass *= allowed
-    kept = mass.sum(axis=1)
-    with np.errstate(divide="ignore"):
-        log_kept: Doubles = np.log(kept, dtype=np.float64)
-    for row in np.flatnonzero(kept < _UNDERFLOW):
-        # All that is allowed is so unlikely that float32 has lost it: measure from its likeliest.
-        if allowed[row].any():
-            least = log_probability[row, allowed[row]] - log_probability[row].max()
-            least = np.maximum(least, _LEAST_LOG_PROBABILITY) / temperature
-            mass[row, allowed[row]] = np.exp(least - least.max())
-            log_kept[row] = least.max() + np.log(mass[row].sum())
-    return mass, log_kept - np.log(total)
-
-
-def _inverse(mass: Floats, rows: Integers, uniforms: Doubles) -> Integers:
-    """Draw a token for each of `rows` of `mass`, (k, V), by the inverse of its distribution.
-
-    In two steps, first a block of tokens and then the token: a running sum over all of a large
-    vocabulary takes longer than all else here together.
-    """
-    edges = np.arange(0, mass.shape[1], _BLOCK)
-    below = np.cumsum(np.add.reduceat(mass, edges, axis=1), axis=1, dtype=np.float64)
-    tokens = np.empty(len(rows), np.int64)
-    for i, (row, uniform) in enumerate(zip(rows, uniforms, strict=True)):
-        ends = below[row]  # (V / _BLOCK,)
-        point = uniform * ends[-1]
-        block = ends.searchsorted(point, side="right")
-        start = ends[block - 1] if block else 0.0
-        inside = mass[row, block * _BLOCK : (block + 1) * _BLOCK].cumsum(dtype=np.float64)
-        # Where in the block, as a share: the two sums of a block may differ in the last bit.
-        share = (point - start) / (ends[block] - start)
-        tokens[i] = block * _BLOCK + inside.searchsorted(share * inside[-1], side="right")
-    return tokens
-
-
-def _keep_likeliest(mass: Floats, top_k: int, top_p: float) -> None:
-    """Set to 0 what top-k and then top-p leave out of each row of `mass`, (k, V), in place."""
-    if 0 < top_k < mass.shape[1]:
-        mass[mass < np.partition(mass, -top_k, axis=1)[:, [-top_k]]] = 0
-    if top_p < 1:
-        descending = np.sort(mass, axis=1)[:, ::-1]
-        below = np.cumsum(descending, axis=1, dtype=np.float64)
-        last = (below >= top_p * below[:, [-1]]).argmax(axis=1)
-        mass[mass < np.take_along_axis(descending, last[:, np.newaxis], axis=1)] = 0
+        return SampleResult(drafts, drawn, log_sum(log_weights) - math.log(self._options.size))
 
 
 def _best(
@@ -448,7 +374,7 @@ def _best(
         log probability of all of it.
     """
     so_far = np.array([[particle.log_weight] for particle in before], np.float32)  # (k, 1)
-    scores = np.maximum(log_probability, np.float32(_LEAST_LOG_PROBABILITY))
+    scores = np.maximum(log_probability, np.float32(LEAST_LOG_PROBABILITY))
     scores += so_far
     scores = np.where(allowed, scores, np.float32(-np.inf)).ravel()  # (k·V,)
     best = np.argpartition(scores, -room)[-room:] if room < len(scores) else np.arange(len(scores))
@@ -456,25 +382,3 @@ def _best(
     best = best[scores[best] > -np.inf]
     parents, tokens = np.divmod(best, allowed.shape[1])
     return parents, tokens, scores[best]
-
-
-def _systematic(log_weights: Doubles, count: int, uniform: float) -> Integers:
-    """Choose `count` of the weighted, each as often as its share of the weight to within one."""
-    below = np.cumsum(np.exp(log_weights - log_weights.max()))
-    points = (uniform + np.arange(count)) / count * below[-1]
-    last = len(below) - 1  # Where rounding carries the last point past the end.
-    chosen: Integers = np.searchsorted(below, points, side="right").clip(max=last)
-    return chosen
-
-
-def _effective_size(log_weights: Doubles) -> float:
-    """How many equally weighted particles these are worth: (Σw)² / Σw² (Kong 1992)."""
-    if not len(log_weights):
-        return 0.0
-    weights = np.exp(log_weights - log_weights.max())
-    return float(weights.sum() ** 2 / (weights**2).sum())
-
-
-def _log_sum(log_weights: Doubles) -> float:
-    """The logarithm of Σw."""
-    return float(log_weights.max() + np.log(np.exp(log_weights - log_weights.max()).sum()))
