@@ -377,8 +377,9 @@ def _best(
     scores = np.maximum(log_probability, np.float32(LEAST_LOG_PROBABILITY))
     scores += so_far
     scores = np.where(allowed, scores, np.float32(-np.inf)).ravel()  # (k·V,)
-    best = np.argpartition(scores, -room)[-room:] if room < len(scores) else np.arange(len(scores))
-    best = best[np.argsort(-scores[best], kind="stable")]
-    best = best[scores[best] > -np.inf]
+    # Not argpartition: 15 times slower on rows that are mostly -inf.
+    least = np.partition(scores, -room)[-room] if room < len(scores) else -np.inf
+    best = np.flatnonzero((scores >= least) & (scores > -np.inf))
+    best = best[np.argsort(-scores[best], kind="stable")][:room]
     parents, tokens = np.divmod(best, allowed.shape[1])
     return parents, tokens, scores[best]
