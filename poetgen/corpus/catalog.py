@@ -124,10 +124,9 @@ def download(entry: CatalogEntry, on_progress: Progress | None = None) -> tuple[
         except requests.RequestException as error:
             if attempt < _TRIES:
                 continue
-            if bar.done:
-                message = f"the download from {host} broke off after {bar.done:,} bytes, twice"
-                raise CorpusError(message, hint="try again later") from None
-            if isinstance(error, requests.ConnectionError | requests.Timeout):
+            if bar.done or isinstance(error, requests.exceptions.ChunkedEncodingError):
+                message = f"the download from {host} broke off, twice"
+            elif isinstance(error, requests.ConnectionError | requests.Timeout):
                 message = f"cannot reach {host}; is there a network?"
             else:
                 message = f"cannot download {entry.url}: {type(error).__name__}"

@@ -64,8 +64,8 @@ _SAME = {
 
 
 @functools.cache
-def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """What each code point stands for, uint32, and the class of that, uint8."""
+def _classified() -> np.ndarray:
+    """(0x110000,) uint32: what each code point stands for, and from bit 24 on the class of that."""
     same = np.arange(scripts.CODE_POINTS, dtype=np.uint32)
     for variant, standard in _SAME.items():
         same[ord(variant)] = ord(standard)
@@ -80,7 +80,7 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
     classes[[ord(c) for c in _BRACKETS]] = _BRACKET
     classes[ord(LINE_END)] = _LINE
     classes[ord(POEM_END)] = _POEM
-    return same, classes
+    return same | (classes[same].astype(np.uint32) << 24)
 
 
 def _code_points(text: str) -> np.ndarray:
@@ -134,7 +134,7 @@ def clean_batch(
             kept.append(place)
             verse.append(text)
     code_points = _code_points("".join([text + POEM_END for text in verse]))
-    kind = _tables()[1][code_points]
+    kind = _classified()[code_points] >> 24
     is_mark = kind == _MARK
     code_points = _in_script(code_points, kind, script)
     lines = line_table(code_points, is_mark, ord(POEM_END))
@@ -154,7 +154,7 @@ def _in_script(code_points: np.ndarray, kind: np.ndarray, script: str) -> np.nda
     """Clean text with its classes, converted where it must be; the places stay the same."""
     if script == "simplified":
         return scripts.simplified(code_points, kind != _HAN)
-    if scripts.is_traditional_only(code_points).mean() < _TRADITIONAL_SHARE:
+    if scripts.is_traditional_only(code_points).sum() < _TRADITIONAL_SHARE * len(code_points):
         return _code_points(scripts.convert(_text(code_points), "s2t"))
     return code_points
 
@@ -165,9 +165,8 @@ def _tidy(texts: Sequence[str], components: dict[str, str]) -> list[str | Reason
     if joined.count(POEM_END) != len(texts):  # Somebody's text has our separator in it.
         joined = "".join([text.replace(POEM_END, " ") + POEM_END for text in texts])
     joined = unicodedata.normalize("NFC", joined)
-    same, classes = _tables()
-    code_points = same[_code_points(joined)]
-    kind = classes[code_points]
+    classified = _classified()[_code_points(joined)]
+    code_points, kind = classified & 0xFFFFFF, (classified >> 24).astype(np.uint8)
     skipped = kind == _SKIP
     if skipped.any():
         code_points, kind = code_points[~skipped], kind[~skipped]

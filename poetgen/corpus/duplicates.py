@@ -27,7 +27,7 @@ _CROWD = 12
 
 def exact_duplicates(lines: LineTable) -> np.ndarray:
     """(N,) bool: an earlier poem has the same characters in the same lines."""
-    keys = _poem_keys(lines, lines.hashes)
+    keys = _poem_keys(lines, lines.hashes, _places(lines))
     _, first = np.unique(keys, return_index=True)
     duplicate = np.ones(len(keys), dtype=bool)
     duplicate[first] = False
@@ -61,12 +61,25 @@ def _few_differ(a: str, b: str, lines: int) -> bool:
     return sum(x != y and y not in MARKS for x, y in zip(a, b, strict=True)) <= limit
 
 
-def _poem_keys(lines: LineTable, values: np.ndarray) -> np.ndarray:
-    """(N,) uint64: one number for the sequence of (M,) values that a poem has."""
+def _poem_keys(lines: LineTable, values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(N,) uint64: one number for the sequence of (M,) uint64 values that a poem's lines have."""
     if not len(lines.counts):
         return np.zeros(0, dtype=np.uint64)
-    places = np.arange(len(values)) - np.repeat(lines.starts, lines.counts)
-    return np.add.reduceat(mix(values ^ mix(places.astype(np.uint64))), lines.starts)
+    keys: np.ndarray = np.add.reduceat(values * _of_place(places), lines.starts)
+    return keys
+
+
+def _places(lines: LineTable) -> np.ndarray:
+    """(M,) the place of each line in its poem."""
+    places: np.ndarray = np.arange(len(lines.hashes)) - np.repeat(lines.starts, lines.counts)
+    return places
+
+
+def _of_place(places: np.ndarray) -> np.ndarray:
+    """(M,) uint64: an odd random number for each place."""
+    table = mix(np.arange(places.max(initial=0) + 1, dtype=np.uint64)) | np.uint64(1)
+    numbers: np.ndarray = table[places]
+    return numbers
 
 
 def _pairs(lines: LineTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,10 +87,11 @@ def _pairs(lines: LineTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Ordered by the later poem, then the earlier.
     """
-    shapes = _poem_keys(lines, lines.lengths.astype(np.uint64))
+    places = _places(lines)
+    shapes = mix(_poem_keys(lines, lines.lengths.astype(np.uint64), places))
     poems = np.repeat(np.arange(len(lines.counts)), lines.counts)
-    places = np.arange(len(poems)) - lines.starts[poems]
-    keys = mix(lines.hashes ^ mix(shapes[poems] + places.astype(np.uint64)))
+    # Equal where line, place and the shape of the poem are.
+    keys = lines.hashes * _of_place(places) + shapes[poems]
     order = np.argsort(keys)
     ordered = keys[order]
     same = ordered[1:] == ordered[:-1]
