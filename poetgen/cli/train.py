@@ -16,6 +16,8 @@ import click
 
 from poetgen.cli.console import clean, print_json
 from poetgen.errors import TrainingError
+from poetgen.models.cells import CELLS
+from poetgen.training.options import PRESETS
 from poetgen.verse.forms import form_named
 
 if TYPE_CHECKING:
@@ -29,11 +31,12 @@ _SAMPLE = "sample"
 
 @click.command()
 @click.option("--corpus", metavar="NAME|PATH", help="What to train on.  [default: sample]")
-@click.option("--cell", help="rnn, lstm or gru.  [default: lstm]")
+@click.option("--cell", type=click.Choice(list(CELLS)), help="The recurrent cell.  [default: lstm]")
 @click.option(
     "--preset",
-    help="tiny (seconds on the sample), small (half an hour on two CPU cores) or base (a GPU).  "
-    "[default: tiny on the sample, small on any other corpus]",
+    type=click.Choice(list(PRESETS)),
+    help="; ".join(f"{name}: {preset.purpose}" for name, preset in PRESETS.items())
+    + ".  [default: tiny on the sample, small on any other corpus]",
 )
 @click.option("--steps", type=int, help="Budget in optimiser steps.")
 @click.option("--epochs", type=int, help="Budget in passes through the training poems.")
@@ -46,7 +49,9 @@ _SAMPLE = "sample"
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @click.option("--form", metavar="FORM,…", help="Train on these forms only.  [default: all]")
-@click.option("--tokenizer", help="char or word.  [default: char]")
+@click.option(
+    "--tokenizer", type=click.Choice(["char", "word"]), help="What a token is.  [default: char]"
+)
 @click.option("--min-count", type=int, help="How often a token must be seen to be known.")
 @click.option("--num-layers", type=int, help="Recurrent layers.")
 @click.option("--hidden-size", type=int, help="Width of a layer.")
@@ -57,8 +62,16 @@ _SAMPLE = "sample"
     default=None,
     help="Whether the output layer is the embedding.  [default: tied]",
 )
-@click.option("--nonlinearity", help="tanh or relu, for the rnn cell.  [default: tanh]")
-@click.option("--recurrent-init", help="orthogonal or identity.  [default: orthogonal]")
+@click.option(
+    "--nonlinearity",
+    type=click.Choice(["tanh", "relu"]),
+    help="Of the rnn cell.  [default: tanh]",
+)
+@click.option(
+    "--recurrent-init",
+    type=click.Choice(["orthogonal", "identity"]),
+    help="How the recurrent matrices start.  [default: orthogonal]",
+)
 @click.option("--forget-bias", type=float, help="Start of the LSTM's forget gate.  [default: 1]")
 @click.option("--token-budget", type=int, help="Tokens in a batch.")
 @click.option("--max-length", type=int, help="Cut poems after so many tokens.  [default: 200]")
@@ -71,7 +84,11 @@ _SAMPLE = "sample"
 @click.option("--validate-every", type=int, help="In steps.  [default: twenty times in all]")
 @click.option("--snapshot-every", type=int, help="In steps.  [default: once a minute]")
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
-@click.option("--precision", help="auto, fp32, bf16 or fp16.  [default: auto]")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    help="Of the products; auto is bf16 on cuda.  [default: auto]",
+)
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's choice]")
 @click.option("--plot", is_flag=True, help="Draw the loss curves: loss.png in the output folder.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the result.")

@@ -8,6 +8,7 @@ tokens, but it knows what to do with a word it lacks: spell it, character by cha
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,11 @@ from poetgen.errors import VocabularyError
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 """Padding, the start and the end of a poem, and a character that the vocabulary lacks."""
+
+UNKNOWN_NATS = math.log(30_000)
+"""What `<unk>` costs beyond its own prediction, wherever text is measured: it hides one of so many
+characters, equally likely. A convention: changing it makes every figure measured before
+incomparable."""
 
 
 class Vocabulary:

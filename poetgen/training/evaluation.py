@@ -6,8 +6,7 @@ the tokenizer (a word of two characters is predicted once and counted twice), on
 shares a batch, so that rnn, lstm and gru, character and word models compare.
 
 A model that says `<unk>` has not yet said which character it means. It is charged for saying so
-with one of `UNKNOWN_CHARACTER_CHOICES`, equally likely: otherwise a smaller vocabulary would always
-measure better.
+`UNKNOWN_NATS` more: otherwise a smaller vocabulary would always measure better.
 
 This module does not know where the poems come from, nor what the characters are.
 """
@@ -25,12 +24,8 @@ from torch.nn import functional
 
 from poetgen.dataset.batches import Batches
 from poetgen.dataset.encoded import EncodedSplit
-from poetgen.dataset.vocabulary import PAD, UNK
+from poetgen.dataset.vocabulary import PAD, UNK, UNKNOWN_NATS
 from poetgen.errors import TrainingError
-
-UNKNOWN_CHARACTER_CHOICES = 30_000
-"""How many characters `<unk>` is taken to stand for, equally likely. A convention of the measure:
-changing it makes every figure measured before incomparable."""
 
 TOKEN_BUDGET = 8192
 """Tokens that go through the network at once. At a vocabulary of 8,000 the logits of that many
@@ -128,7 +123,7 @@ def perplexity(
                     on_progress(len(batch.poems))
     finally:
         model.train(was_training)
-    nats += unknown * math.log(UNKNOWN_CHARACTER_CHOICES)
+    nats += unknown * UNKNOWN_NATS
     characters = np.asarray(split.characters, np.int64)
     forms = np.asarray(split.forms)
 

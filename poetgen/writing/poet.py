@@ -5,7 +5,6 @@ It brings checkpoint, template, sampler and engine together; each of them knows 
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Self, TypedDict, Unpack
 
 from poetgen.checkpoint import load_checkpoint
-from poetgen.dataset.vocabulary import UNK, Vocabulary
+from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS, Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.verse.forms import PoemForm
 from poetgen.verse.poem import Poem
@@ -22,9 +21,6 @@ from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.request import Request, acrostic_request, continuation_request
 from poetgen.writing.sampler import Draft, SamplingOptions, sample, stream
 from poetgen.writing.template import Template, compile_template
-
-# What `<unk>` costs beyond itself: it hides one of about this many characters.
-_UNKNOWN_NATS = math.log(30_000)
 
 
 class Sampling(TypedDict, total=False):
@@ -241,7 +237,7 @@ class Poet:
         spelled = list(template.spell(draft.tokens))
         length = request.form.line_length
         lines = [spelled[i : i + length + 1] for i in range(0, len(spelled), length + 1)]
-        nats = draft.tokens.count(UNK) * _UNKNOWN_NATS - draft.log_probability
+        nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
         return WrittenPoem(
             lines=tuple("".join(character for character, _ in line[:-1]) for line in lines),
             marks="".join(line[-1][0] for line in lines),

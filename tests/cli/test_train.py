@@ -137,8 +137,6 @@ def test_a_changed_recipe_is_refused_by_its_flag(run_cli: RunCli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--cell", "transformer"), "--cell is 'transformer'"),
-        (("--preset", "huge"), "--preset is 'huge'"),
         (("--steps", "2", "--minutes", "1"), "--steps and --minutes"),
         (("--device", "toaster"), "--device is 'toaster'"),
         (("--corpus", "nowhere.txt"), "nowhere.txt"),
@@ -158,6 +156,18 @@ def test_a_wish_that_cannot_be_met_is_one_line_and_a_hint(
     assert len(errors) == 2
     assert errors[1].startswith("hint: ")
     assert not (tmp_path / "checkpoints" / "lstm-sample" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "known"), [("--cell", "transformer", "lstm"), ("--preset", "huge", "small")]
+)
+def test_a_choice_that_is_not_there_is_wrong_usage_and_lists_those_that_are(
+    flag: str, value: str, known: str, run_cli: RunCli
+) -> None:
+    result = run_cli("train", flag, value)
+    assert result.returncode == 2
+    complaint = result.stderr.splitlines()[0]
+    assert all(word in complaint for word in (flag, value, known))
 
 
 def test_a_diverging_run_says_what_to_lower(run_cli: RunCli) -> None:
