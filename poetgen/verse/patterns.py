@@ -185,6 +185,27 @@ def patterns_of(line_count: int, length: int) -> tuple[Pattern, ...]:
     )
 
 
+@functools.lru_cache(maxsize=4096)
+def nearest(pattern: Pattern, style: str, fixed: str = "") -> tuple[tuple[str, ...], ...]:
+    """For each couplet of a pattern, the tones that clash least with characters that are fixed.
+
+    Args:
+        pattern: The pattern.
+        style: `loose` or `strict`.
+        fixed: The tone at each place of the poem that is fixed, 中 where one is free or open;
+            "" where none is fixed.
+    """
+    couplets = pattern.couplets(style)
+    if not fixed:
+        return couplets
+    kept = []
+    for number, ways in enumerate(couplets):
+        here = fixed[2 * pattern.length * number :]
+        clashes = [sum(not fits(*pair) for pair in zip(way, here, strict=False)) for way in ways]
+        kept.append(tuple(w for w, n in zip(ways, clashes, strict=True) if n == min(clashes)))
+    return tuple(kept)
+
+
 # A pattern and the couplets of it that are still open: what one reading of a poem so far is.
 _Open = tuple[int, tuple[str, ...]]
 
@@ -196,19 +217,23 @@ class Walk:
     Immutable, so that each of many drafts carries its own. A place is a character of the poem,
     counted from 0 through all lines. What it admits can always be completed: the patterns are
     whole couplets, so a character that would end in 孤平 or leave a 拗 unanswered is never
-    admitted, and the next couplet depends on nothing but the pattern.
+    admitted, and the next couplet depends on nothing but the pattern. Characters that are fixed
+    ahead are met in the same way: of each couplet only the tones that fit them are there at all
+    (where none fit, those that come nearest).
 
     Attributes:
         patterns: The patterns that the walk began with.
         style: `loose` or `strict`.
         place: Characters walked so far.
         open_couplets: (index of a pattern, its couplets that fit what was walked of the couplet).
+        fixed: As in `nearest`. Step with 中 where a character is fixed.
     """
 
     patterns: tuple[Pattern, ...]
     style: str = STYLES[0]
     place: int = 0
     open_couplets: tuple[_Open, ...] = ()
+    fixed: str = ""
 
     @property
     def _offset(self) -> int:
@@ -223,7 +248,7 @@ class Walk:
         alive = [index for index, _ in self.open_couplets] if self.place else None
         for index, pattern in enumerate(self.patterns):
             if alive is None or index in alive:
-                yield index, _couplets(pattern, self.style)[number]
+                yield index, nearest(pattern, self.style, self.fixed)[number]
 
     def admissible(self) -> str:
         """Which tones the next character may have: 平, 仄, 中 for either, or "" for none."""
@@ -245,16 +270,13 @@ class Walk:
                 open_couplets.append((index, fitting))
         if not open_couplets:
             return None
-        return Walk(self.patterns, self.style, self.place + 1, tuple(open_couplets))
+        return Walk(self.patterns, self.style, self.place + 1, tuple(open_couplets), self.fixed)
 
     def alive(self) -> tuple[Pattern, ...]:
         """The patterns that what was walked still fits."""
         if not self.place:
             return self.patterns
         return tuple(self.patterns[index] for index, _ in self.open_couplets)
-
-
-_couplets = functools.cache(Pattern.couplets)
 
 
 def fits(tone: str, wanted: str) -> bool:

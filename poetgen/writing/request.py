@@ -1,4 +1,4 @@
-"""What a poem is asked to be: its form, its heads and where they stand, its first lines.
+"""What a poem is asked to be: its form, heads and where they stand, first lines, and the rules.
 
 `Request.layout()` turns it into lines of places, each fixed or free. Everything that can be wrong
 with a request whatever the model is found there. This module knows nothing of vocabularies.
@@ -7,9 +7,12 @@ with a request whatever the model is found there. This module knows nothing of v
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS, PoemForm, form_named, free_form
+from poetgen.verse.patterns import STYLES, patterns_of
+from poetgen.verse.phonology import PINGSHUI, rhyme_book
 from poetgen.verse.poem import MARKS, Poem, default_marks, is_han
 
 SHORTEST_LINE, LONGEST_LINE = 2, 30
@@ -34,6 +37,71 @@ class Line:
     marks: str
 
 
+OFF = "off"
+AUTO = "auto"
+
+_CHOICES = {
+    "tones": {name: name for name in (*STYLES, OFF)},
+    "first_line_rhymes": {name: name for name in (AUTO, "yes", "no")},
+    "pattern": {AUTO: AUTO, "平起": "平起", "pingqi": "平起", "仄起": "仄起", "zeqi": "仄起"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of regular verse that a poem is to keep.
+
+    Attributes:
+        tones: "loose", "strict" (see `poetgen.verse.patterns`), or "off": the form and nothing
+            more. Where heads leave no poem without a fault, "strict" writes none and "loose" the
+            one with the fewest.
+        rhyme_book: The book that tones and rhymes are judged by; any name that it has.
+        rhyme: "auto", or a rhyme group by its name or any character in it.
+        first_line_rhymes: "auto", "yes" or "no".
+        pattern: "auto", "平起" (pingqi) or "仄起" (zeqi).
+
+    Raises:
+        TemplateError: A value that there is not; the message names the flag that sets it. Or a
+            value for rules that are off.
+    """
+
+    tones: str = STYLES[0]
+    rhyme_book: str = PINGSHUI
+    rhyme: str = AUTO
+    first_line_rhymes: str = AUTO
+    pattern: str = AUTO
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = str(getattr(self, name)).strip().lower()
+            if value not in choices:
+                known = ", ".join(choices)
+                raise TemplateError(f"{_flag(name)} is '{value}'", hint=f"it can be {known}")
+            object.__setattr__(self, name, choices[value])
+        if self.rhyme_book != PINGSHUI:  # Opening a book takes a while.
+            object.__setattr__(self, "rhyme_book", rhyme_book(self.rhyme_book).name)
+        object.__setattr__(self, "rhyme", self.rhyme.strip())
+        if self.tones == OFF:
+            for name in ("rhyme", "first_line_rhymes", "pattern"):
+                if getattr(self, name) != AUTO:
+                    raise TemplateError(
+                        f"{_flag(name)} {getattr(self, name)} has no say with --tones off",
+                        hint="leave one of them out",
+                    )
+        elif self.rhyme != AUTO:
+            rhyme_book(self.rhyme_book).group_named(self.rhyme)
+
+
+class RulesAsked(TypedDict, total=False):
+    """The fields of `Rules` as keyword arguments; None: not asked."""
+
+    tones: str | None
+    rhyme_book: str | None
+    rhyme: str | None
+    first_line_rhymes: str | None
+    pattern: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a poem is asked to be. Checked by `layout`, so that any request can be made and kept.
@@ -46,12 +114,14 @@ class Request:
             "diagonal" (the i-th head is the i-th character of its line).
         first_lines: Lines to begin with, each with or without its mark; the last may be cut off
             in the middle. A request has either heads or first lines.
+        rules: What it is to keep beyond its form; by itself nothing.
     """
 
     heads: str
     form: PoemForm
     at: str | int = "head"
     first_lines: tuple[str, ...] = ()
+    rules: Rules = Rules(tones=OFF)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heads", "".join(self.heads.split()))
@@ -170,7 +240,12 @@ class Request:
 
 
 def acrostic_request(
-    heads: str, form: str = "七绝", *, at: str | int = "head", line_length: int | None = None
+    heads: str,
+    form: str = "七绝",
+    *,
+    at: str | int = "head",
+    line_length: int | None = None,
+    **rules: Unpack[RulesAsked],
 ) -> Request:
     """Ask for an acrostic.
 
@@ -179,15 +254,21 @@ def acrostic_request(
         form: The name of a form, or "free": as many lines as heads.
         at: As in `Request`; a number may be a string.
         line_length: Characters in a line of the free form; 7 unless given.
+        **rules: The fields of `Rules`; the free form has none.
 
     Raises:
-        TemplateError: There is no such form, or its lines cannot have this length.
+        TemplateError: There is no such form or rule, or lines cannot have this length.
     """
-    return Request(heads, _form(form, len("".join(heads.split())), line_length, 7), at)
+    chosen = _form(form, len("".join(heads.split())), line_length, 7)
+    return Request(heads, chosen, at, rules=_rules(chosen, rules))
 
 
 def continuation_request(
-    text: str, form: str | None = None, *, line_length: int | None = None
+    text: str,
+    form: str | None = None,
+    *,
+    line_length: int | None = None,
+    **rules: Unpack[RulesAsked],
 ) -> Request:
     """Ask for a poem that begins with a text: one line or several, the last perhaps cut off.
 
@@ -196,9 +277,10 @@ def continuation_request(
         form: The name of a form, or "free": at least four lines, in couplets. None: the shortest
             of the regular forms with lines like the first and more of them than there are.
         line_length: Characters in a line of the free form; as in the first line unless given.
+        **rules: The fields of `Rules`; the free form has none.
 
     Raises:
-        TemplateError: There is no text, no such form, or no form that the text implies.
+        TemplateError: There is no text, no such form or rule, or no form that the text implies.
     """
     poem = Poem.from_text(text)
     if not poem.lines:
@@ -220,7 +302,25 @@ def continuation_request(
             )
     else:
         chosen = _form(form or "free", max(4, (count // 2 + 1) * 2), line_length, length)
-    return Request("", chosen, first_lines=tuple(given))
+    return Request("", chosen, first_lines=tuple(given), rules=_rules(chosen, rules))
+
+
+def _rules(form: PoemForm, asked: RulesAsked) -> Rules:
+    """The rules of a poem: those of regular verse as they were asked for, or none."""
+    given = {name: str(value) for name, value in asked.items() if value not in (None, AUTO)}
+    if form in FORMS and patterns_of(form.line_count, form.line_length):
+        return Rules(**given)
+    for name, value in given.items():
+        if (name, value) != ("tones", OFF):
+            raise TemplateError(
+                f"{_flag(name)} {value} has no say with --form {form.alias}",
+                hint=f"{_flag(name)} is for " + " ".join(form.name for form in FORMS),
+            )
+    return Rules(tones=OFF)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _form(name: str, lines: int, line_length: int | None, usual_length: int) -> PoemForm:
