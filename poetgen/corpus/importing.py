@@ -176,8 +176,6 @@ def _import(
         poems = _read_clean(path, options, report, on_progress, on_dropped)
     if not poems.texts:
         reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
-        if report.problems:
-            raise CorpusError(f"no poem can be read: {report.problems[0]}")
         raise CorpusError(f"no poem is left of {path}" + (f": {reasons}" if reasons else ""))
     if licence is None:
         licence = chinese_poetry.LICENCE if name == chinese_poetry.NAME else ""
@@ -226,10 +224,12 @@ def _read_clean(
     on_progress: Callable[[int], None] | None,
     on_dropped: Dropped | None,
 ) -> _Poems:
+    problems: list[CorpusError] = []
+
     def problem(error: CorpusError) -> None:
         if options.strict:
             raise error
-        report.problems.append(error.message)
+        problems.append(error)
 
     dropped: Counter[str] = Counter()
 
@@ -264,6 +264,10 @@ def _read_clean(
         tables.append(clean.lines)
         if on_progress is not None:
             on_progress(report.came_in)
+    if problems and not report.came_in:
+        first = problems[0]
+        raise CorpusError(f"no poem can be read: {first.message}", hint=first.hint)
+    report.problems = [error.message for error in problems]
     lines = concatenate(tables)
     keep = np.ones(len(texts), dtype=bool)
     if options.forms:

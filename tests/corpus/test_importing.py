@@ -148,6 +148,13 @@ def test_a_file_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
     assert store.list_corpora() == []
 
 
+def test_a_file_in_another_encoding_is_one_error_that_says_how_to_convert_it(poems: Path) -> None:
+    poems.write_bytes(f"{SPRING}\n{CLIMB}\n".encode("gb18030"))
+    with pytest.raises(CorpusError, match="line 1, byte 0: not UTF-8") as caught:
+        import_corpus(poems, "mine")
+    assert "iconv" in caught.value.hint
+
+
 def test_titles_cannot_break_the_store(tmp_path: Path) -> None:
     path = tmp_path / "poems.jsonl"
     record = {"text": SPRING, "title": "a\tb\nc\x1d\ud800", "author": "\u2028x"}

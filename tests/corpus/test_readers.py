@@ -90,9 +90,7 @@ def test_a_bad_file_of_a_collection_costs_that_file(
     assert message in problems[0]
 
 
-@pytest.mark.parametrize(
-    "record", [7, "x", None, {}, {"paragraphs": [1]}, {"paragraphs": {"a": 1}.__len__()}]
-)
+@pytest.mark.parametrize("record", [7, "x", None, {}, {"paragraphs": [1]}, {"paragraphs": 2}])
 def test_a_bad_record_costs_that_record(tmp_path: Path, record: Any) -> None:
     name = f"{ROOT}/全唐诗/poet.tang.0.json"
     path = write_zip(tmp_path / "any.zip", {name: [TANG[0], record, TANG[1]]})
