@@ -4,10 +4,10 @@
     python benchmarks/judge.py --corpus chinese-poetry.zip        or a file that can be imported
 
 Two tables. The first takes the *candidates* of a dynasty: poems of 4 or 8 lines of 5 or 7
-characters of which every even line's foot can be read level (`prosody.is_candidate`). 古绝 and
-short 古体 with a level rhyme are among them; nothing is left out for being irregular. `regulated`
-is tones, joins and line ends, without the blemishes; `rhymed` is every even line's foot in one
-group of 平水韵.
+characters of which every even line's foot can be read level, and which do not rhyme oblique
+instead (`prosody.is_candidate`). 古绝, short 古体 and 偈颂 with a level rhyme are among them;
+nothing is left out for being irregular or out of rhyme. `regulated` is tones, joins and line
+ends, without the blemishes; `rhymed` is every even line's foot in one group of 平水韵.
 
 The second takes the candidates that the judge accepts and breaks each in one way. `rejected` is
 the share that is no longer both regulated and rhymed; `by name` the share in which the fault that

@@ -47,7 +47,7 @@ _LENGTH_OF_LINES = {20: 5, 28: 7, 40: 5, 56: 7}
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a poem.")
 @click.option("-q", "--quiet", is_flag=True, help="No count at the end of a file.")
 def check(poem: str, rhyme_book: str, style: str, as_json: bool, quiet: bool) -> None:
-    r"""Judge a poem by the rules of regular verse: form, tones, rhyme, every fault by name.
+    """Judge a poem by the rules of regular verse: form, tones, rhyme, every fault by name.
 
     Reads a poem, a file of poems (text, JSON, JSONL, CSV) or, with -, standard input. In text, a
     poem stands on a line of its own or between blank lines.
@@ -59,7 +59,7 @@ def check(poem: str, rhyme_book: str, style: str, as_json: bool, quiet: bool) ->
 
     平 is level and 仄 oblique; 中 can be read either way, or is not in the book. 韵 marks a line
     that rhymes. Faults: 平仄 孤平 三平尾 失对 失粘 白脚 出韵, and the blemishes 重韵 and 撞韵.
-    """
+    """  # noqa: D301
     from poetgen.verse.phonology import rhyme_book as open_book
     from poetgen.verse.prosody import check as judge
 

@@ -29,13 +29,13 @@ _PER_ROW = 32
 def rhyme(
     character: str, like: str | None, rhyme_book: str | None, show_all: bool, as_json: bool
 ) -> None:
-    r"""List what rhymes with a character, or say whether two characters rhyme.
+    """List what rhymes with a character, or say whether two characters rhyme.
 
     \b
     poetgen rhyme 东
     poetgen rhyme 东 --like 风
     poetgen rhyme 儿 --rhyme-book 通韵 --json
-    """
+    """  # noqa: D301
     from poetgen.verse.phonology import PINGSHUI, RHYME_BOOKS
     from poetgen.verse.phonology import rhyme_book as open_book
 

@@ -169,16 +169,21 @@ def check(
 
 
 def is_candidate(lines: Sequence[str], book: RhymeBook | None = None) -> bool:
-    """Whether a poem can be meant as regular verse with a level rhyme.
+    """Whether a poem is level-rhymed verse of one of the four shapes, regular or not.
 
-    It has one of the four shapes, and the foot of every even line has a level reading. (Verse
-    that rhymes in an oblique tone is 古体 whatever its shape.) This is the denominator of the
-    judge's measured agreement with real verse.
+    The foot of every even line has a level reading, and the feet do not rhyme in an oblique tone
+    instead: such verse is 古体 whatever its shape. Nothing else is asked; a candidate may be out
+    of rhyme, and much of the short 古体 is among them. This is the denominator of the judge's
+    measured agreement with real verse.
     """
     book = book or rhyme_book()
     if form_of(lines) is None:
         return False
-    return OBLIQUE not in book.tones("".join(line[-1] for line in lines[1::2]))
+    feet = [line[-1] for line in lines[1::2]]
+    if OBLIQUE in book.tones("".join(feet)):
+        return False
+    shared = functools.reduce(int.__and__, map(book.mask, feet))
+    return not shared or bool(shared & book.level_mask)
 
 
 def _in_pairs(lines: Sequence[str]) -> bool:

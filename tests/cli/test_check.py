@@ -129,3 +129,7 @@ def test_a_whole_file_is_judged_at_speed(run_cli: RunCli, tmp_path: Path) -> Non
     seconds = time.perf_counter() - start
     assert len(done.stdout.splitlines()) == 4000
     assert seconds < 20
+
+
+def test_the_examples_in_the_help_stand_on_lines_of_their_own(run_cli: RunCli) -> None:
+    assert "\n  poetgen check poems.txt --json\n" in run_cli("check", "--help").stdout

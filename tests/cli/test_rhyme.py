@@ -55,3 +55,7 @@ def test_a_character_that_the_book_lacks_is_one_clear_error(run_cli: RunCli) -> 
     done = run_cli("rhyme", "𰻞")
     assert done.returncode == 1
     assert "平水韵 does not rhyme 𰻞" in done.stderr
+
+
+def test_the_examples_in_the_help_stand_on_lines_of_their_own(run_cli: RunCli) -> None:
+    assert "\n  poetgen rhyme 东 --like 风\n" in run_cli("rhyme", "--help").stdout

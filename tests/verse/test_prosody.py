@@ -102,6 +102,9 @@ def test_a_poem_that_rhymes_oblique_is_out_of_rhyme_and_no_candidate() -> None:
     assert {fault.name for fault in report.faults} >= {"出韵", "白脚"}
     assert not is_candidate(report.lines)
     assert is_candidate(Poem.from_text(QUIET_NIGHT).lines)
+    # Both feet can be level, in two groups, but they rhyme oblique, in one: 醒 and 并 are 迥.
+    assert not is_candidate(("月月天天月", "天天月月醒", "天天天月月", "月月月天并"))
+    assert is_candidate(("月月天天月", "天天月月东", "天天天月月", "月月月天冬"))
 
 
 def test_both_scripts_are_judged_alike() -> None:
