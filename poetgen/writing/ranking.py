@@ -1,0 +1,144 @@
+"""Which of several drafts of a poem is shown first, and which are the same poem over again.
+
+What a draft costs, in nats per character: the model's own surprise at it, without any mask, and
+something for each fault that likely text is prone to: characters that come again, clichés, and
+runs of the corpus. Drafts with more than a set share of such runs come after all others.
+
+Measured with an LSTM of 1 × 768 at 5.21 nats a character on the heads of 78 held-out poems, 32
+particles each (七绝 / 五绝; faults a hundred characters):
+
+                        nats a character    repeated      clichés
+    drawn by weight     4.76 / 5.23         4.4 / 2.6     1.2 / 1.8
+    the likeliest       4.18 / 4.52         6.3 / 3.8     3.3 / 3.1
+    the least cost      4.22 / 4.57         2.9 / 2.1     2.0 / 2.3
+    the poets'          -                   3.0 / 3.0     2.3 / 1.9
+
+The weights below are those that bring the faults down to the poets' own, at 0.04 nats.
+
+It knows poems as text and a filter of runs; nothing of models, tokens or templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from poetgen.dataset.runs import RUN, RunFilter
+
+Forced: TypeAlias = Sequence[Sequence[bool]]
+"""For each line, for each of its characters, whether the request fixed it."""
+
+REPEATED, CLICHES, BORROWED = 2.0, 1.0, 1.0
+"""What a fault costs, in nats."""
+
+MOST_BORROWED = 0.2
+"""The share of a poem's runs of five that may stand in the corpus. Of the poets' own lines, 5 % of
+the runs in 七绝 stand in an earlier poem, and 12 % in 五绝."""
+
+_TWINS = 0.5
+"""Poems that agree in more than this share of what the model chose are the same one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """What is to be said of a draft. What the request fixed is no fault of it.
+
+    Attributes:
+        nats_per_character: The model's own surprise.
+        repeated: Characters that stand earlier in the poem, other than side by side.
+        cliches: Runs of three that are among the commonest of the corpus.
+        borrowed_share: The share of the runs of five that stand in the corpus; None where no
+            filter says so, or there is no such run.
+        characters: All characters of the poem.
+        borrowed: Runs of five that stand in the corpus.
+    """
+
+    nats_per_character: float
+    repeated: int
+    cliches: int
+    borrowed: int
+    borrowed_share: float | None
+    characters: int
+
+    @property
+    def refused(self) -> bool:
+        """Whether too much of it stands in the corpus."""
+        return (self.borrowed_share or 0.0) > MOST_BORROWED
+
+    @property
+    def cost(self) -> float:
+        """Nats per character; less is better."""
+        faults = REPEATED * self.repeated + CLICHES * self.cliches + BORROWED * self.borrowed
+        return self.nats_per_character + faults / self.characters
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """What to sort by, the best first."""
+        return self.refused, self.cost
+
+
+def appraise(
+    lines: Sequence[str], forced: Forced, nats_per_character: float, runs: RunFilter | None
+) -> Appraisal:
+    """Say what a draft costs.
+
+    Args:
+        lines: Its lines, without marks.
+        forced: What of them the request fixed.
+        nats_per_character: The model's surprise at it.
+        runs: The runs of the training poems, where the checkpoint has them.
+    """
+    borrowed = cliches = free_runs = 0
+    if runs is not None:
+        for line, fixed in zip(lines, forced, strict=True):
+            if all(fixed):
+                continue
+            cliches += runs.cliches_in(line)
+            found = runs.contains_runs(line)
+            chosen = [not all(fixed[i : i + RUN]) for i in range(len(found))]
+            borrowed += sum(bool(is_in) and free for is_in, free in zip(found, chosen, strict=True))
+            free_runs += sum(chosen)
+    return Appraisal(
+        nats_per_character=nats_per_character,
+        repeated=_repeated(lines, forced),
+        cliches=cliches,
+        borrowed=borrowed,
+        borrowed_share=borrowed / free_runs if free_runs else None,
+        characters=sum(map(len, lines)),
+    )
+
+
+def are_twins(one: Sequence[str], other: Sequence[str], forced: Forced) -> bool:
+    """Whether two poems for one request are the same but for a little.
+
+    Args:
+        one: Its lines.
+        other: As many lines of the same lengths.
+        forced: What of them the request fixed, which says nothing.
+    """
+    same = [
+        a == b
+        for line, twin, fixed in zip(one, other, forced, strict=True)
+        for a, b, asked in zip(line, twin, fixed, strict=True)
+        if not asked
+    ]
+    return sum(same) > _TWINS * len(same)
+
+
+def _repeated(lines: Sequence[str], forced: Forced) -> int:
+    """The characters, chosen by the model, that stand earlier in the poem and not just before."""
+    seen: set[str] = {
+        character
+        for line, fixed in zip(lines, forced, strict=True)
+        for character, asked in zip(line, fixed, strict=True)
+        if asked
+    }
+    count = 0
+    for line, fixed in zip(lines, forced, strict=True):
+        before = ""
+        for character, asked in zip(line, fixed, strict=True):
+            count += not asked and character in seen and character != before
+            seen.add(character)
+            before = character
+    return count
