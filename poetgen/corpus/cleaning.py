@@ -57,6 +57,7 @@ _SAME = {
     **dict(zip(",.!?;:", "，。！？；：", strict=True)),
     **dict(zip("｡､﹐﹑﹒﹔﹕﹖﹗．", "。、，、。；：？！。", strict=True)),
     **dict(zip("()［］｛｝﹙﹚﹝﹞〘〙", "（）[]{}（）〔〕〖〗", strict=True)),
+    "囗": "□",  # A character of its own, but in editions of verse a gap.
     "\u2028": "\n",
     "\u2029": "\n",
     "\x85": "\n",

@@ -40,6 +40,7 @@ def test_marks_notes_and_quotes_leave_the_verse(text: str) -> None:
         ("。\n，", Reason.EMPTY),
         ("（缺詞文）。", Reason.NOTE),
         (SPRING.replace("晓", "□"), Reason.UNREADABLE),
+        (SPRING.replace("晓", "囗"), Reason.UNREADABLE),
         (SPRING.replace("晓", "\ue829"), Reason.UNREADABLE),
         (SPRING.replace("晓", "{氵肖}"), Reason.UNREADABLE),
         (SPRING.replace("，处", "（注，处"), Reason.UNREADABLE),
