@@ -10,6 +10,7 @@ import click
 
 from poetgen.cli.poems import (
     FORM_NAMES,
+    RULES,
     Wish,
     load_poet,
     place_of_head,
@@ -62,14 +63,19 @@ def acrostic(
     device: str,
     as_json: bool,
     quiet: bool,
-    **sampling: Any,
+    **choices: Any,
 ) -> int:
-    """Write acrostic poems (藏头诗): every line holds one of HEADS.
+    """Write acrostic poems (藏头诗): every line holds one of HEADS, and tone and rhyme are kept.
+
+    Where the heads leave no poem without a fault, the nearest is written and the fault told;
+    --tones strict refuses instead, and says which head clashes with what.
 
     \b
     poetgen acrostic 春夏秋冬
     poetgen acrostic 春夏秋冬 --form 五绝 --at tail -n 3
     poetgen acrostic 平安喜乐 --form qilv               on the odd lines of eight
+    poetgen acrostic 梅兰竹菊 --tones strict --rhyme 东 --first-line-rhymes yes
+    poetgen acrostic 平安喜乐 --rhyme-book 新韵 --pattern zeqi
     poetgen acrostic 生日快乐呀 --form free --line-length 5
     poetgen acrostic --heads-file names.txt --json > poems.jsonl
     """  # noqa: D301
@@ -81,8 +87,10 @@ def acrostic(
         )
     from poetgen.writing.request import acrostic_request
 
+    rules: Any = {name: choices.pop(name) for name in RULES}
+
     def ask(heads: str) -> Request:
-        return acrostic_request(heads, form, at=at, line_length=line_length)
+        return acrostic_request(heads, form, at=at, line_length=line_length, **rules)
 
     ask("春")  # A form that is not there is no fault of any line of a file: say so at once.
     if heads_file is None:
@@ -96,7 +104,7 @@ def acrostic(
         poet,
         [wish for wish in wishes for _ in range(count)],
         seed,
-        sampling_options(**sampling),
+        sampling_options(**choices),
         as_json=as_json,
         quiet=quiet,
     )

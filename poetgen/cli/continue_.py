@@ -8,6 +8,7 @@ import click
 
 from poetgen.cli.poems import (
     FORM_NAMES,
+    RULES,
     Wish,
     load_poet,
     sampling_options,
@@ -40,7 +41,7 @@ def continue_(
     device: str,
     as_json: bool,
     quiet: bool,
-    **sampling: Any,
+    **choices: Any,
 ) -> int:
     """Write on from the first line or lines of a poem.
 
@@ -50,6 +51,7 @@ def continue_(
     \b
     poetgen continue 空山新雨后
     poetgen continue 一夜东风过小楼，满城桃李不知愁。 --form 七律
+    poetgen continue 明月几时有 --tones off
     poetgen continue 江上 --form 五绝 -n 3
     """  # noqa: D301
     if not text:
@@ -57,7 +59,8 @@ def continue_(
     from poetgen.writing.request import continuation_request
 
     rows = "\n".join(" ".join(text).split())
-    wish = Wish(continuation_request(rows, form, line_length=line_length))
+    rules: Any = {name: choices.pop(name) for name in RULES}
+    wish = Wish(continuation_request(rows, form, line_length=line_length, **rules))
     if not as_json:
         wish.request.layout()  # Say what is wrong before a model is loaded.
     poet = load_poet(model, device)
@@ -65,7 +68,7 @@ def continue_(
         poet,
         [wish] * count,
         seed,
-        sampling_options(**sampling),
+        sampling_options(**choices),
         as_json=as_json,
         quiet=quiet,
     )

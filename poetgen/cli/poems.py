@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,10 +19,10 @@ import click
 from poetgen.cli import console
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS
-from poetgen.verse.poem import MARKS
+from poetgen.verse.poem import MARKS, Poem
 
 if TYPE_CHECKING:
-    from poetgen.writing.poet import Poet, WrittenPoem
+    from poetgen.writing.poet import Poet, Verdict, WrittenPoem
     from poetgen.writing.request import Request
     from poetgen.writing.sampler import SamplingOptions
 
@@ -57,7 +57,36 @@ def writing_options(command: Command) -> Command:
     return command
 
 
+RULES = ("tones", "rhyme_book", "rhyme", "first_line_rhymes", "pattern")
+"""The options that ask for rules, as `poetgen.writing.request.Rules` has them."""
+
 _OPTIONS = (
+    click.option(
+        "--tones",
+        type=click.Choice(["loose", "strict", "off"]),
+        help="loose (the default): 一三五不论 within limits; strict: the textbook's free places, "
+        "and no poem rather than a fault; off: the form only.",
+    ),
+    click.option(
+        "--rhyme-book",
+        metavar="BOOK",
+        help="平水韵 (pingshui, the default), 新韵 (xinyun) or 通韵 (tongyun).",
+    ),
+    click.option(
+        "--rhyme",
+        metavar="GROUP|auto",
+        help="The rhyme, by the group's name or any character of it: 东. poetgen rhyme lists it.",
+    ),
+    click.option(
+        "--first-line-rhymes",
+        type=click.Choice(["auto", "yes", "no"]),
+        help="Whether the first line rhymes too.",
+    ),
+    click.option(
+        "--pattern",
+        metavar="auto|平起|仄起",
+        help="The tonal pattern; in ASCII, pingqi or zeqi.",
+    ),
     click.option(
         "-n",
         "--count",
@@ -167,12 +196,15 @@ def write_and_show(
     if on_screen and len(wishes) == 1:
         # A poem by itself is shown while it is being written.
         request = wishes[0].request
-        _show(poet.stream(request, first, options), indent=_INDENT)
+        text = _show(poet.stream(request, first, options), indent=_INDENT)
         if captions:
-            _show_caption(request, poet.name, first)
+            from poetgen.writing.poet import judge
+
+            verdict = judge(request, Poem.from_text(text).lines)
+            _show_caption(request, verdict, poet.name, first)
         return 0
 
-    shown = 0
+    count = 0
     refused: set[Wish] = set()
     for start in range(0, len(wishes), _TOGETHER):
         batch = wishes[start : start + _TOGETHER]
@@ -187,30 +219,55 @@ def write_and_show(
             elif as_json:
                 console.print_json(_record(outcome, wish.request))
             else:
-                if shown:
+                if count:
                     click.echo()
-                shown += 1
+                count += 1
                 _show(_spelled(outcome), indent=_INDENT if on_screen else "")
                 if captions:
-                    _show_caption(wish.request, poet.name, outcome.seed)
+                    _show_caption(wish.request, outcome, poet.name, outcome.seed)
+                elif not quiet:
+                    for fault in _forced_faults(wish.request, outcome):
+                        console.print_warning(f"{''.join(outcome.lines[:1])} …, {fault}")
         sys.stdout.flush()
     return 1 if refused else 0
 
 
-def _show(characters: Iterable[tuple[str, bool]], indent: str) -> None:
-    """Print characters as they come, a line of verse on a row, what was asked for in red."""
-    at_start = True
+def _show(characters: Iterable[tuple[str, bool]], indent: str) -> str:
+    """Print characters as they come, a line of verse on a row, what was asked for in red.
+
+    Returns:
+        The characters.
+    """
+    text = ""
     for character, asked_for in characters:
         shown = console.styled(character, fg="red", bold=True) if asked_for else character
-        click.echo(indent + shown if at_start else shown, nl=False)
-        at_start = character in MARKS
-        if at_start:
+        click.echo(indent + shown if not text or text[-1] in MARKS else shown, nl=False)
+        text += character
+        if character in MARKS:
             click.echo()
+    return text
 
 
-def _show_caption(request: Request, model: str, seed: int) -> None:
-    caption = f"{request.form.name} · {console.clean(model)} · seed {seed}"
-    click.echo(f"\n{_INDENT}{console.styled(caption, dim=True)}")
+def _show_caption(request: Request, verdict: Verdict | WrittenPoem, model: str, seed: int) -> None:
+    """Print what a poem is and how to have it again, under the faults that it has to have."""
+    parts = [request.form.name]
+    if request.rules.tones != "off":
+        parts += filter(None, (verdict.pattern, verdict.rhyme_group and f"{verdict.rhyme_group}韵"))
+    click.echo()
+    for fault in _forced_faults(request, verdict):
+        click.echo(_INDENT + console.styled(fault, fg="yellow"))
+    caption = " · ".join([*parts, console.clean(model), f"seed {seed}"])
+    click.echo(_INDENT + console.styled(caption, dim=True))
+
+
+def _forced_faults(request: Request, verdict: Verdict | WrittenPoem) -> list[str]:
+    """The faults of a poem that was to have none: what was fixed in it leaves no other."""
+    if request.rules.tones == "off":
+        return []
+    return [
+        f"line {fault.line}, character {fault.position}: {fault.name}, {fault.message}"
+        for fault in verdict.faults
+    ]
 
 
 def _spelled(poem: WrittenPoem) -> Iterator[tuple[str, bool]]:
@@ -229,6 +286,10 @@ def _record(poem: WrittenPoem, request: Request) -> dict[str, Any]:
     return {
         **_asked(request),
         "form": poem.form.name,
+        "pattern": poem.pattern,
+        "rhyme_book": poem.rhyme_book,
+        "rhyme_group": poem.rhyme_group,
+        "faults": [asdict(fault) for fault in poem.faults],
         "lines": list(poem.lines),
         "text": poem.text,
         "seed": poem.seed,

@@ -28,12 +28,14 @@ class Lexicon:
 
     Attributes:
         vocabulary: The V tokens and their ids.
-        longest: The characters of the longest token that can stand in a line.
+        words: Those that can stand in a line, by their ids.
+        longest: The characters of the longest of them.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         words = {id: token for id, token in enumerate(vocabulary.tokens) if all(map(is_han, token))}
+        self.words = words
         self.longest = max((len(word) for word in words.values()), default=0)
         # (V, longest): code points, 0 where the token has no such character. A token that is no
         # word (a special, a mark) has length 0 and stands in no line.

@@ -9,28 +9,55 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, TypedDict, Unpack
+from typing import Any, Literal, NamedTuple, Self, Unpack, cast
 
 from poetgen.checkpoint import load_checkpoint
 from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS, Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.verse.forms import PoemForm
+from poetgen.verse.patterns import STYLES
+from poetgen.verse.phonology import rhyme_book
 from poetgen.verse.poem import Poem
+from poetgen.verse.prosody import Finding, check
 from poetgen.writing.engine import StepModel, engine_for
 from poetgen.writing.lexicon import Lexicon
-from poetgen.writing.request import Request, acrostic_request, continuation_request
+from poetgen.writing.request import (
+    OFF,
+    Request,
+    RulesAsked,
+    acrostic_request,
+    continuation_request,
+    is_regular,
+)
 from poetgen.writing.sampler import Draft, SamplingOptions, sample, stream
 from poetgen.writing.template import Template, compile_template
 
 
-class Sampling(TypedDict, total=False):
-    """The fields of `SamplingOptions`, as keyword arguments."""
+class Choices(RulesAsked, total=False):
+    """The fields of `Rules` and of `SamplingOptions`, as keyword arguments."""
 
     temperature: float
     top_k: int
     top_p: float
     particles: int
     decoding: Literal["particles", "plain", "beam"]
+
+
+class Verdict(NamedTuple):
+    """What the judge says of a written poem, whether or not rules were asked for.
+
+    Attributes:
+        pattern: The tonal pattern that it keeps or comes nearest to: 仄起首句入韵. Empty, like
+            group and faults, where the form has no rules.
+        rhyme_book: The book that it is judged by.
+        rhyme_group: The group that it rhymes in.
+        faults: What is wrong.
+    """
+
+    pattern: str
+    rhyme_book: str
+    rhyme_group: str
+    faults: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +72,7 @@ class WrittenPoem(Poem):
         nats_per_character: The model's own surprise: the negative log probability of everything
             that it was told or chose, marks and end included, a character.
         forced: For each line, for each of its characters, whether the request fixed it.
+        pattern, rhyme_book, rhyme_group, faults: As in `Verdict`.
     """
 
     heads: str
@@ -53,6 +81,10 @@ class WrittenPoem(Poem):
     model: str
     nats_per_character: float
     forced: tuple[tuple[bool, ...], ...]
+    pattern: str = ""
+    rhyme_book: str = ""
+    rhyme_group: str = ""
+    faults: tuple[Finding, ...] = ()
 
 
 class Poet:
@@ -102,7 +134,7 @@ class Poet:
         line_length: int | None = None,
         n: int = 1,
         seed: int | None = None,
-        **sampling: Unpack[Sampling],
+        **choices: Unpack[Choices],
     ) -> list[WrittenPoem]:
         """Write acrostics (藏头诗).
 
@@ -113,14 +145,15 @@ class Poet:
             line_length: Characters in a line of the free form.
             n: How many poems.
             seed: Poem k (from 0) is drawn with seed + k; None: a seed that nobody knows before.
-            **sampling: The fields of `SamplingOptions`.
+            **choices: The fields of `Rules` and of `SamplingOptions`.
 
         Raises:
             TemplateError: No poem can be as it was asked for.
             PoetgenError: An option out of range.
         """
-        request = acrostic_request(heads, form, at=at, line_length=line_length)
-        return self._several(request, n, seed, SamplingOptions(**sampling))
+        rules, options = _parted(choices)
+        request = acrostic_request(heads, form, at=at, line_length=line_length, **rules)
+        return self._several(request, n, seed, options)
 
     def continue_poem(
         self,
@@ -130,7 +163,7 @@ class Poet:
         line_length: int | None = None,
         n: int = 1,
         seed: int | None = None,
-        **sampling: Unpack[Sampling],
+        **choices: Unpack[Choices],
     ) -> list[WrittenPoem]:
         """Write poems that begin with `text`: one line or several, the last perhaps cut off.
 
@@ -140,14 +173,15 @@ class Poet:
             line_length: Characters in a line of the free form.
             n: How many poems.
             seed: Poem k (from 0) is drawn with seed + k; None: a seed that nobody knows before.
-            **sampling: The fields of `SamplingOptions`.
+            **choices: The fields of `Rules` and of `SamplingOptions`.
 
         Raises:
             TemplateError: No poem can be as it was asked for.
             PoetgenError: An option out of range.
         """
-        request = continuation_request(text, form, line_length=line_length)
-        return self._several(request, n, seed, SamplingOptions(**sampling))
+        rules, options = _parted(choices)
+        request = continuation_request(text, form, line_length=line_length, **rules)
+        return self._several(request, n, seed, options)
 
     def write(
         self,
@@ -236,18 +270,42 @@ class Poet:
     def _poem(self, request: Request, template: Template, seed: int, draft: Draft) -> WrittenPoem:
         spelled = list(template.spell(draft.tokens))
         length = request.form.line_length
-        lines = [spelled[i : i + length + 1] for i in range(0, len(spelled), length + 1)]
+        rows = [spelled[i : i + length + 1] for i in range(0, len(spelled), length + 1)]
+        lines = tuple("".join(character for character, _ in row[:-1]) for row in rows)
         nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
         return WrittenPoem(
-            lines=tuple("".join(character for character, _ in line[:-1]) for line in lines),
-            marks="".join(line[-1][0] for line in lines),
+            lines=lines,
+            marks="".join(row[-1][0] for row in rows),
             heads=request.heads,
             form=request.form,
             seed=seed,
             model=self.name,
             nats_per_character=nats / (length * len(lines)),
-            forced=tuple(tuple(forced for _, forced in line[:-1]) for line in lines),
+            forced=tuple(tuple(forced for _, forced in row[:-1]) for row in rows),
+            **judge(request, lines)._asdict(),
         )
+
+
+def judge(request: Request, lines: Sequence[str]) -> Verdict:
+    """What the judge says of a poem, by the book and the style that were asked for."""
+    rules = request.rules
+    if not is_regular(request.form):
+        return Verdict("", rules.rhyme_book, "", ())
+    style = STYLES[0] if rules.tones == OFF else rules.tones
+    report = check(lines, rhyme_book(rules.rhyme_book), style)
+    return Verdict(
+        report.pattern.name if report.pattern else "",
+        report.rhyme_book,
+        report.rhyme_group.name if report.rhyme_group else "",
+        report.faults,
+    )
+
+
+def _parted(choices: Choices) -> tuple[RulesAsked, SamplingOptions]:
+    """What is said of the rules, and the rest."""
+    rules = {name: value for name, value in choices.items() if name in RulesAsked.__annotations__}
+    rest = {name: value for name, value in choices.items() if name not in rules}
+    return cast(RulesAsked, rules), SamplingOptions(**cast(dict[str, Any], rest))
 
 
 def _check_seed(seed: int) -> None:

@@ -308,7 +308,7 @@ def continuation_request(
 def _rules(form: PoemForm, asked: RulesAsked) -> Rules:
     """The rules of a poem: those of regular verse as they were asked for, or none."""
     given = {name: str(value) for name, value in asked.items() if value not in (None, AUTO)}
-    if form in FORMS and patterns_of(form.line_count, form.line_length):
+    if is_regular(form):
         return Rules(**given)
     for name, value in given.items():
         if (name, value) != ("tones", OFF):
@@ -317,6 +317,11 @@ def _rules(form: PoemForm, asked: RulesAsked) -> Rules:
                 hint=f"{_flag(name)} is for " + " ".join(form.name for form in FORMS),
             )
     return Rules(tones=OFF)
+
+
+def is_regular(form: PoemForm) -> bool:
+    """Whether the rules of regular verse are for this form."""
+    return form in FORMS and bool(patterns_of(form.line_count, form.line_length))
 
 
 def _flag(name: str) -> str:

@@ -1,13 +1,15 @@
 """From a request to what may stand where: the constraint that the sampler writes under.
 
 A template is a row of slots, one a character: the places of a line, the mark that closes it, and
-the end of the poem. A token covers as many slots as it has characters and stays in its line. Two
+the end of the poem. A token covers as many slots as it has characters and stays in its line. Three
 kinds of rule meet here:
 
 - what was asked for (heads, form): compiled ahead to a mask over the vocabulary for each slot. If
   a mask is empty no poem can be written, and compiling says so;
-- the habits of verse: no character twice in a line but side by side (叠字), no line twice. They
-  depend on what a particle has written, and give way where they would leave nothing to write.
+- the rules of tone and rhyme, where they are asked for: see `poetgen.writing.rules`;
+- the habits of verse: no character twice in a line but side by side (叠字), none in both lines of
+  a middle couplet of regulated verse, no line twice. They depend on what a particle has written,
+  and give way where they would leave nothing to write.
 
 It knows the vocabulary, not the model: nothing here is a probability.
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,7 +26,9 @@ import numpy as np
 from poetgen.dataset.vocabulary import EOS, UNK
 from poetgen.errors import TemplateError
 from poetgen.writing.lexicon import Lexicon, Mask
-from poetgen.writing.request import Request
+from poetgen.writing.request import OFF, Request
+from poetgen.writing.rules import Regulation, Standing
+from poetgen.writing.sounds import sounds_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,49 +60,65 @@ class Cursor:
         finished: Whether there is none.
         line: The characters of the current line so far, as the model was told them.
         lines: The lines before it.
+        standing: Where it stands under the rules of tone and rhyme; None without them.
     """
 
     position: int
     finished: bool = False
     line: str = ""
     lines: tuple[str, ...] = ()
+    standing: Standing | None = None
 
 
 class Template:
     """A request compiled for a vocabulary: the sampler's constraint, and the way back to text."""
 
-    def __init__(self, slots: Sequence[Slot], lexicon: Lexicon) -> None:
+    def __init__(
+        self, slots: Sequence[Slot], lexicon: Lexicon, regulation: Regulation | None = None
+    ) -> None:
         self.slots = tuple(slots)
+        self._regulation = regulation
         self._lexicon = lexicon
         self._vocabulary = lexicon.vocabulary
         self._rests = tuple(self._rest(position) for position in range(len(self.slots)))
         self._masks = tuple(self._mask(position) for position in range(len(self.slots)))
+        # What is fixed in the other line of the couplet, for each line of the two middle couplets.
+        self._couplets: dict[int, set[str]] = {}
+        if self.slots[-1].line == 8:
+            for slot in self.slots:
+                if 2 <= slot.line <= 5:
+                    self._couplets.setdefault(slot.line ^ 1, set()).update(slot.said or "")
 
     def start(self) -> Cursor:
         """Before the first slot."""
-        return Cursor(0)
+        return Cursor(0, standing=self._regulation.start() if self._regulation else None)
 
     def allowed(self, cursors: Sequence[Cursor]) -> Mask:
         """Which tokens may come next, for each of n particles: (n, V) bool, no row empty."""
         rows = np.empty((len(cursors), len(self._vocabulary)), np.bool_)
         for row, cursor in zip(rows, cursors, strict=True):
-            mask = self._masks[cursor.position]
-            row[:] = mask
+            row[:] = self._masks[cursor.position]
             if self.slots[cursor.position].kind in ("fixed", "free"):
-                self._keep_habits(row, cursor)
-                if not row.any():
-                    row[:] = mask
+                if self._regulation and cursor.standing:
+                    row &= self._regulation.allowed(cursor.standing)
+                    _keep(row, self._part_the_couplet, cursor)
+                _keep(row, self._keep_habits, cursor)
         return rows
 
     def advance(self, cursor: Cursor, token: int) -> Cursor:
         """The cursor after a token that `allowed` allowed."""
         slot = self.slots[cursor.position]
         if slot.kind == "end":
-            return Cursor(cursor.position + 1, True, lines=cursor.lines)
+            return replace(cursor, position=cursor.position + 1, finished=True)
         if slot.kind == "mark":
-            return Cursor(cursor.position + 1, lines=(*cursor.lines, cursor.line))
+            lines = (*cursor.lines, cursor.line)
+            return Cursor(cursor.position + 1, False, "", lines, cursor.standing)
         said = slot.said if token == UNK and slot.said else self._vocabulary.tokens[token]
-        return Cursor(cursor.position + len(said), False, cursor.line + said, cursor.lines)
+        standing = cursor.standing
+        if self._regulation and standing:
+            standing = self._regulation.advance(standing, token)
+        position = cursor.position + len(said)
+        return Cursor(position, False, cursor.line + said, cursor.lines, standing)
 
     def spell(self, tokens: Iterable[int]) -> Iterator[tuple[str, bool]]:
         """The characters to print for tokens, marks included, each as soon as its token is there.
@@ -144,6 +164,20 @@ class Template:
             )
         return mask
 
+    def _part_the_couplet(self, row: Mask, cursor: Cursor) -> None:
+        """Take out of `row` what stands in the other line of a middle couplet of eight lines."""
+        slot = self.slots[cursor.position]
+        if slot.line not in self._couplets:
+            return
+        rest = self._rests[cursor.position]
+        other = self._couplets[slot.line] | set(
+            cursor.lines[slot.line - 1] if slot.line % 2 else ""
+        )
+        for offset in range(min(self._lexicon.longest, len(rest))):
+            if rest[offset] is None:
+                for character in other:
+                    row[self._lexicon.having(character, offset)] = False
+
     def _keep_habits(self, row: Mask, cursor: Cursor) -> None:
         """Take out of `row` what would repeat a character in the line, or an earlier line."""
         lexicon = self._lexicon
@@ -179,6 +213,14 @@ class Template:
                         row[self._vocabulary.id_of(token)] = False
 
 
+def _keep(row: Mask, rule: Callable[[Mask, Cursor], None], cursor: Cursor) -> None:
+    """Apply a rule that takes tokens out of `row`, unless it would leave none."""
+    before = row.copy()
+    rule(row, cursor)
+    if not row.any():
+        row[:] = before
+
+
 def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], str]) -> Template:
     """Compile a request for a vocabulary.
 
@@ -190,8 +232,8 @@ def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], s
             printed as it was asked for.
 
     Raises:
-        TemplateError: No poem can be as it was asked for: see `Request.layout`; or the
-            vocabulary has no token for a place.
+        TemplateError: No poem can be as it was asked for: see `Request.layout` and `Regulation`;
+            or the vocabulary has no token for a place.
     """
     slots = []
     for number, line in enumerate(request.layout()):
@@ -202,7 +244,9 @@ def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], s
                 slots.append(Slot("fixed", number, place, glyph, _said(glyph, lexicon, fold)))
         slots.append(Slot("mark", number, len(line.glyphs), line.marks))
     slots.append(Slot("end", request.form.line_count, 0))
-    return Template(slots, lexicon)
+    rules = request.rules
+    sounds = None if rules.tones == OFF else sounds_of(lexicon, rules.rhyme_book)
+    return Template(slots, lexicon, Regulation(request, sounds) if sounds else None)
 
 
 def _said(glyph: str, lexicon: Lexicon, fold: Callable[[str], str]) -> str:

@@ -8,7 +8,11 @@ from poetgen.checkpoint import save_weights, write_description
 from poetgen.dataset.vocabulary import SPECIALS, Vocabulary
 from poetgen.models.config import ModelConfig
 
-CHARACTERS = "春夏秋冬风花雪月山水云天日夜江河湖海松竹梅兰来去归行人心思梦长短高低白青红绿金玉"
+CHARACTERS = (
+    "春夏秋冬风花雪月山水云天日夜江河湖海松竹梅兰来去归行人心思梦长短高低白青红绿金玉"
+    "光香霜阳凉黄乡前边烟泉船不有一路客石流楼舟愁"
+)
+"""Enough to write an octave by the rules: 阳 and 先 have all the feet of one."""
 
 
 def write_random_model(folder: Path, cell: str = "lstm", seed: int = 0) -> Path:

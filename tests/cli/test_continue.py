@@ -51,7 +51,8 @@ def test_json_has_the_first_lines_in_place_of_heads(run_cli: Run, model: str) ->
     done = run_cli("continue", "空山新雨后，天气", *options)
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert list(first) == [
-        "first_lines", "form", "lines", "text", "seed", "model", "nats_per_character"
+        "first_lines", "form", "pattern", "rhyme_book", "rhyme_group", "faults",
+        "lines", "text", "seed", "model", "nats_per_character",
     ]  # fmt: skip
     assert first["first_lines"] == ["空山新雨后，", "天气"]
     assert first["text"].startswith("空山新雨后，天气")
