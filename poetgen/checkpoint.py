@@ -6,6 +6,8 @@ A checkpoint is a folder:
                         training options; written once, when training starts
     vocab.txt           its tokens, one a line; written once
     model.safetensors   the best weights so far and, in its metadata, their figures
+    runs.safetensors    the runs of the training poems, to keep off them (`poetgen.dataset.runs`);
+                        written once; optional
     card.md             what a reader should know of it; optional
     training_state/     everything for an exact resume, while training goes on
     metrics.jsonl       the figures of the training, a line each time

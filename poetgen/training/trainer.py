@@ -20,6 +20,8 @@ from torch import Tensor
 from poetgen.checkpoint import Checkpoint, save_weights, summary_of, write_description
 from poetgen.dataset.batches import Batch, Batches
 from poetgen.dataset.encoded import EncodedCorpus
+from poetgen.dataset.runs import FILE as RUNS
+from poetgen.dataset.runs import RunFilter
 from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
 from poetgen.models.language_model import LanguageModel, to_arrays
@@ -196,6 +198,10 @@ class Trainer:
             self.position = found
             if found.scaler:
                 self._scaler.load_state_dict(found.scaler)
+        if not (self.folder / RUNS).is_file():
+            with self._saving():
+                runs = RunFilter.build(self.corpus.split("train"), self.corpus.vocabulary)
+                runs.save(self.folder / RUNS, self._source)
         self._log = MetricsLog(self.folder / "metrics.jsonl", self.position.log_length)
         # A run with a budget of time whose process died goes on by the clock of that process:
         # the steps that it logged after its last snapshot are made again at the times, and so at

@@ -12,6 +12,8 @@ import torch
 from poetgen.checkpoint import load_checkpoint
 from poetgen.dataset.batches import Batch, Batches
 from poetgen.dataset.encoded import EncodedCorpus
+from poetgen.dataset.runs import FILE as RUNS
+from poetgen.dataset.runs import RunFilter
 from poetgen.errors import TrainingError
 from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
@@ -166,6 +168,23 @@ def test_a_finished_run_has_nothing_left_to_do(corpus: EncodedCorpus, tmp_path: 
         assert trainer.finished
         assert list(trainer.run()) == []
     assert losses(tmp_path / "run") == before
+
+
+def test_a_checkpoint_knows_its_training_lines_though_the_run_is_older_than_that(
+    corpus: EncodedCorpus, tmp_path: Path
+) -> None:
+    finish(make(corpus, tmp_path / "run", steps=3))
+    train = corpus.split("train")
+    for step in (None, 5):
+        if step:
+            (tmp_path / "run" / RUNS).unlink()
+            finish(make(corpus, tmp_path / "run", resume=True, steps=step))
+        runs = RunFilter.load(tmp_path / "run" / RUNS, {"content_hash": corpus.content_hash})
+        assert runs is not None
+        for i in range(len(train)):
+            first, second = corpus.vocabulary.decode(train[i].tolist()).strip("。").split("，")
+            assert runs.borrowed_line(first)
+            assert runs.borrowed_line(second)
 
 
 def test_a_budget_of_time_ends_the_run_and_the_cosine_together(
