@@ -1,0 +1,283 @@
+"""How often acrostics keep every rule, what that costs, and what simpler ways reach.
+
+    python -m benchmarks.acrostics MODEL                      1,000 heads, the rules loose
+    python -m benchmarks.acrostics MODEL --tones strict
+    python -m benchmarks.acrostics MODEL --heads 30           a look, in about a minute
+    python -m benchmarks.acrostics MODEL --judge-model OTHER --json figures.json
+
+Without MODEL: the model that `poetgen acrostic` would use. README.md beside this file says what
+each figure means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+# As the command does, before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks.acrostics.entries import Entry, evenly_spread, read_entries
+from benchmarks.acrostics.figures import (
+    Attempt,
+    cost_of_rules,
+    figures_of,
+    judged,
+    lines_in,
+    reading_nats,
+)
+from benchmarks.acrostics.report import Results, as_record, show
+from benchmarks.acrostics.ways import Way, ways_to_write
+from poetgen.checkpoint import Checkpoint, load_checkpoint
+from poetgen.corpus.script import to_simplified, to_traditional
+from poetgen.corpus.store import open_corpus
+from poetgen.dataset.tokenizers import tokenizer_named
+from poetgen.dataset.vocabulary import Vocabulary
+from poetgen.errors import CorpusError, PoetgenError, TemplateError
+from poetgen.files import replacing
+from poetgen.verse.forms import FORMS, form_named
+from poetgen.verse.patterns import STYLES
+from poetgen.verse.phonology import PINGSHUI
+from poetgen.writing.engine import engine_for
+from poetgen.writing.poet import Poet, WrittenPoem
+from poetgen.writing.request import OFF, Request, Rules
+from poetgen.writing.sampler import SamplingOptions
+
+
+def main() -> None:
+    arguments = parse()
+    try:
+        results = run(arguments)
+    except PoetgenError as error:
+        sys.exit(f"{error.message}\n{error.hint or ''}".rstrip())
+    show(results)
+    if arguments.json:
+        text = json.dumps(as_record(results), ensure_ascii=False, indent=1)
+        with replacing(arguments.json) as file:
+            file.write((text + "\n").encode())
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.acrostics",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    defaults = SamplingOptions()
+    parser.add_argument("model", nargs="?", help="a checkpoint's name or folder")
+    parser.add_argument("--heads", type=int, default=1000, metavar="N", help="an even part of them")
+    parser.add_argument("--form", help="this form alone: " + ", ".join(f.name for f in FORMS))
+    parser.add_argument("--at", default="head", help="where heads stand: head, tail, a number")
+    parser.add_argument("--tones", default=STYLES[0], choices=[*STYLES, OFF])
+    parser.add_argument("--rhyme-book", default=PINGSHUI)
+    parser.add_argument("--judge-model", metavar="OTHER", help="who reads the poems")
+    parser.add_argument("--corpus", metavar="NAME", help="where to look for borrowed lines")
+    parser.add_argument("--temperature", type=float, default=defaults.temperature)
+    parser.add_argument("--top-k", type=int, default=defaults.top_k)
+    parser.add_argument("--top-p", type=float, default=defaults.top_p)
+    parser.add_argument("--particles", type=int, default=defaults.particles)
+    parser.add_argument("--seed", type=int, default=1, help="entry k is written with seed + k")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save figures and poems")
+    arguments = parser.parse_args()
+    if arguments.heads < 1:
+        parser.error("--heads must be at least 1")
+    return arguments
+
+
+def run(arguments: argparse.Namespace) -> Results:
+    """Write, read and measure."""
+    options = SamplingOptions(
+        arguments.temperature, arguments.top_k, arguments.top_p, arguments.particles
+    )
+    checkpoint = load_checkpoint(arguments.model)
+    judge = load_checkpoint(arguments.judge_model) if arguments.judge_model else checkpoint
+    rules = Rules(tones=arguments.tones, rhyme_book=arguments.rhyme_book)
+    asked = requests_for(read_entries(), arguments.heads, arguments.form, arguments.at, rules)
+    corpus = corpus_of(arguments.corpus, checkpoint)
+
+    poet = Poet.load(checkpoint.folder)
+    ways = ways_to_write(poet, arguments.tones, options, fault_count)
+    attempts = write_all(poet, ways, asked, arguments.seed)
+    nats = [read_all(judge, some) for some in attempts]
+    everyone = [all(nat is not None for nat in row) for row in zip(*nats, strict=True)]
+    compared = [
+        [nat if whole else None for nat, whole in zip(some, everyone, strict=True)] for some in nats
+    ]
+    borrowed = borrowed_lines(corpus, checkpoint, attempts)
+    return Results(
+        about={
+            "model": checkpoint.name,
+            "model_figures": checkpoint.figures,
+            "judge_model": judge.name,
+            "judge_wrote_the_poems": judge.folder == checkpoint.folder,
+            "corpus": corpus[0] if corpus else None,
+            "entries": len(asked),
+            "compared_in_nats": sum(everyone),
+            "forms": {
+                form.name: count
+                for form in FORMS
+                if (count := sum(request.form == form for _, request in asked))
+            },
+            "at": arguments.at,
+            "rules": asdict(rules),
+            "options": asdict(options),
+            "seed": arguments.seed,
+            "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        },
+        names=[way.name for way in ways],
+        attempts=attempts,
+        figures=[
+            figures_of(some, borrowed, few) for some, few in zip(attempts, compared, strict=True)
+        ],
+        nats=nats,
+        rules_cost=None
+        if arguments.tones == OFF
+        else cost_of_rules(attempts[0], compared[0], compared[1]),
+    )
+
+
+def requests_for(
+    entries: Sequence[Entry], count: int, form: str | None, at: str, rules: Rules
+) -> list[tuple[Entry, Request]]:
+    """Requests for an even part of the entries that fit the form, or the mixture of forms."""
+    fitting = []
+    for entry in entries:
+        request = Request(entry.heads, form_named(form) if form else entry.form, at, rules=rules)
+        try:
+            request.layout()
+        except TemplateError as error:
+            problem = error
+        else:
+            fitting.append((entry, request))
+    if not fitting:
+        raise problem
+    chosen = set(evenly_spread([entry for entry, _ in fitting], count))
+    return [(entry, request) for entry, request in fitting if entry in chosen]
+
+
+def write_all(
+    poet: Poet, ways: Sequence[Way], asked: Sequence[tuple[Entry, Request]], seed: int
+) -> list[list[Attempt]]:
+    """What each way makes of each request, all ways taking turns on the same machine."""
+    for way in ways:  # Tables are read and BLAS wakes up before the clock runs.
+        attempt(way, asked[0][1], seed, 0.0, asked[0][0].kind, True)
+    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    attempts: list[list[Attempt]] = [[] for _ in ways]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(asked))
+        for entry, request in asked:
+            feasible = is_feasible(poet, request)
+            ours = 0.0
+            for way, made in zip(ways, attempts, strict=True):
+                made.append(attempt(way, request, seed + entry.number, ours, entry.kind, feasible))
+                ours = attempts[0][-1].seconds
+            progress.advance(task)
+    return attempts
+
+
+def attempt(
+    way: Way, request: Request, seed: int, ours: float, kind: str, feasible: bool
+) -> Attempt:
+    """Let one way write, whatever becomes of it."""
+    poem, refusal, crash = None, "", ""
+    start = time.perf_counter()
+    try:
+        poem = way.write(request, seed, ours)
+    except TemplateError as error:
+        refusal = error.message
+    except Exception as error:  # What is counted here is just that.
+        crash = repr(error)
+    seconds = time.perf_counter() - start
+    return Attempt(request, kind, feasible, poem, seconds, refusal, crash)
+
+
+def is_feasible(poet: Poet, request: Request) -> bool:
+    """Whether the heads leave a poem under strict rules.
+
+    What is refused under loose rules too is no fault of the heads: it counts as feasible, and so
+    against the way that refuses it.
+    """
+
+    def compiles(tones: str) -> bool:
+        try:
+            poet.template(replace(request, rules=replace(request.rules, tones=tones)))
+        except TemplateError:
+            return False
+        return True
+
+    return compiles("strict") or not compiles("loose")
+
+
+def fault_count(request: Request, poem: WrittenPoem) -> int:
+    """How far a poem is from keeping everything."""
+    verdict = judged(request, poem.lines)
+    return len(verdict.faults) + (not verdict.everything)
+
+
+def said_by(vocabulary: Vocabulary, script: str) -> Callable[[str], str]:
+    """What turns text into the characters that a model knows, where it knows them."""
+    fold = to_traditional if script == "traditional" else to_simplified
+
+    def said(text: str) -> str:
+        return "".join(
+            folded if c not in vocabulary and (folded := fold(c)) in vocabulary else c for c in text
+        )
+
+    return said
+
+
+def read_all(judge: Checkpoint, attempts: Sequence[Attempt]) -> list[float | None]:
+    """What the judge's model spends on each poem; None where there is none."""
+    said = said_by(judge.vocabulary, judge.script)
+    tokenizer = tokenizer_named(judge.tokenizer)
+    texts = [said(made.poem.text) for made in attempts if made.poem is not None]
+    nats = iter(
+        reading_nats(
+            engine_for(judge), [judge.vocabulary.encode(tokenizer.tokenize(t)) for t in texts]
+        ).tolist()
+    )
+    return [None if made.poem is None else next(nats) for made in attempts]
+
+
+def corpus_of(name: str | None, checkpoint: Checkpoint) -> tuple[str, Sequence[str]] | None:
+    """The texts to look for borrowed lines in: those asked for, or the training corpus if here."""
+    if name is not None:
+        return name, open_corpus(name).texts()
+    name = str(checkpoint.config.get("corpus", {}).get("name", ""))
+    try:
+        return name, open_corpus(name).texts()
+    except CorpusError:
+        return None
+
+
+def borrowed_lines(
+    corpus: tuple[str, Sequence[str]] | None,
+    checkpoint: Checkpoint,
+    attempts: Sequence[Sequence[Attempt]],
+) -> Callable[[str], bool] | None:
+    """What says whether a line stands in the corpus."""
+    if corpus is None:
+        return None
+    said = said_by(checkpoint.vocabulary, checkpoint.script)
+    lines = {
+        line: said(line)
+        for some in attempts
+        for made in some
+        if made.poem
+        for line in made.poem.lines
+    }
+    found = lines_in(corpus[1], set(lines.values()))
+    return lambda line: lines[line] in found
+
+
+if __name__ == "__main__":
+    main()

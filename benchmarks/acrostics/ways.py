@@ -1,0 +1,128 @@
+"""Ways to write an acrostic: ours, and three simpler ones.
+
+The simpler ways are given more than their users have: the same form masks and habits of verse as
+ours (what `--tones off` keeps), so that every line has its length and every head its place for
+nothing. What they lack is the rules of tone and rhyme, and drafts that compete.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from poetgen.errors import TemplateError
+from poetgen.writing.poet import Poet, WrittenPoem
+from poetgen.writing.request import OFF, Request, Rules
+from poetgen.writing.sampler import SamplingOptions
+
+
+class Way(Protocol):
+    """A way to write one poem."""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+
+    def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
+        """Write a poem.
+
+        Args:
+            request: Heads and form; its rules are what ours was asked for.
+            seed: What it is drawn with.
+            seconds: How long our own way took for the same request.
+
+        Raises:
+            TemplateError: There is no such poem.
+        """
+
+
+@dataclass(frozen=True)
+class OneDraw:
+    """One call of the sampler.
+
+    Attributes:
+        name: What the table calls it.
+        poet: The model.
+        rules: What it keeps; None: what is asked for.
+        options: How it chooses characters.
+    """
+
+    name: str
+    poet: Poet
+    rules: Rules | None
+    options: SamplingOptions
+
+    def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
+        if self.rules is not None:
+            request = replace(request, rules=self.rules)
+        (poem,) = self.poet.write([request], [seed], self.options)
+        if isinstance(poem, TemplateError):
+            raise poem
+        return poem
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Plain drafts without rules, a batch at a time, until one keeps them or the time is over.
+
+    The batch under way when the time is over is finished, so it takes somewhat longer than ours.
+
+    Attributes:
+        name: What the table calls it.
+        poet: The model.
+        options: How it chooses characters: "plain".
+        batch: Drafts at a time.
+        faults: How many faults a poem has by what the request asks for.
+    """
+
+    name: str
+    poet: Poet
+    options: SamplingOptions
+    batch: int
+    faults: Callable[[Request, WrittenPoem], int]
+
+    def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
+        start = time.perf_counter()
+        free = replace(request, rules=Rules(tones=OFF))
+        best: tuple[int, WrittenPoem] | None = None
+        # Seeds far from those of the next request: they would give it these drafts again.
+        first = seed << 20
+        while best is None or (best[0] and time.perf_counter() - start < seconds):
+            seeds = range(first, first + self.batch)
+            for poem in self.poet.write([free] * self.batch, seeds, self.options):
+                if isinstance(poem, TemplateError):
+                    raise poem
+                faults = self.faults(request, poem)
+                if best is None or faults < best[0]:
+                    best = faults, poem
+            first += self.batch
+        return best[1]
+
+
+def ways_to_write(
+    poet: Poet,
+    tones: str,
+    options: SamplingOptions,
+    faults: Callable[[Request, WrittenPoem], int],
+) -> list[Way]:
+    """All ways, ours first.
+
+    Args:
+        poet: The model that all of them use.
+        tones: What ours is asked for: it comes again without rules, unless there are none.
+        options: How ours chooses characters. The others take temperature, top-k and top-p from it.
+        faults: As in `Rejection`.
+    """
+    off = Rules(tones=OFF)
+    plain = replace(options, decoding="plain")
+    ways: list[Way] = [OneDraw(f"ours, {tones}", poet, None, options)]
+    if tones != OFF:
+        ways.append(OneDraw("ours, off", poet, off, options))
+    return [
+        *ways,
+        OneDraw("plain", poet, off, plain),
+        OneDraw("argmax", poet, off, replace(plain, top_k=1)),
+        Rejection("rejection", poet, plain, options.particles, faults),
+    ]

@@ -1,0 +1,348 @@
+"""The acrostic benchmark: its list keeps what it promises, and its figures are right."""
+
+import json
+import math
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.acrostics import __main__ as program
+from benchmarks.acrostics.entries import KINDS, Entry, evenly_spread, read_entries
+from benchmarks.acrostics.figures import (
+    Attempt,
+    cost_of_rules,
+    figures_of,
+    judged,
+    lines_in,
+    reading_nats,
+)
+from benchmarks.acrostics.ways import OneDraw, Rejection
+from poetgen import Poet
+from poetgen.checkpoint import load_checkpoint
+from poetgen.corpus.script import to_simplified
+from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS
+from poetgen.errors import TemplateError
+from poetgen.verse.forms import FORMS, form_named
+from poetgen.verse.poem import is_han
+from poetgen.writing.engine import engine_for
+from poetgen.writing.poet import WrittenPoem
+from poetgen.writing.request import Request, Rules
+from poetgen.writing.sampler import SamplingOptions
+from tests.cli.random_model import write_random_model
+
+ENTRIES = read_entries()
+STRICT = Rules(tones="strict")
+
+# 王之涣《登鹳雀楼》: regulated by the strict rules, and rhymed.
+TOWER = ("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")
+# 李白《静夜思》: neither joined nor opposed as the rules want.
+NIGHT = ("床前明月光", "疑是地上霜", "举头望明月", "低头思故乡")
+
+
+def a_poem(lines: tuple[str, ...], form: str = "五绝") -> WrittenPoem:
+    return WrittenPoem(
+        lines=lines,
+        heads="".join(line[0] for line in lines),
+        form=form_named(form),
+        seed=0,
+        model="hand",
+        nats_per_character=0.0,
+        forced=tuple((True, *[False] * (len(line) - 1)) for line in lines),
+    )
+
+
+def an_attempt(
+    lines: tuple[str, ...] | None, heads: str = "白黄欲更", *, feasible: bool = True, **others: str
+) -> Attempt:
+    request = Request(heads, form_named("五绝"), rules=STRICT)
+    poem = None if lines is None else a_poem(lines)
+    return Attempt(request, "idiom", feasible, poem, 0.25, **others)
+
+
+# The list
+
+
+def test_there_are_a_thousand_different_entries() -> None:
+    assert len(ENTRIES) == 1000
+    assert len({entry.heads for entry in ENTRIES}) == 1000
+
+
+def test_every_entry_is_four_or_eight_chinese_characters_of_a_known_kind() -> None:
+    for entry in ENTRIES:
+        assert len(entry.heads) in (4, 8), entry
+        assert all(map(is_han, entry.heads)), entry
+        assert entry.kind in KINDS, entry
+
+
+def test_every_kind_has_its_share_and_both_lengths() -> None:
+    counts = Counter((entry.kind, len(entry.heads)) for entry in ENTRIES)
+    for kind in KINDS:
+        assert counts[kind, 4] >= 50
+        assert counts[kind, 8] >= 10
+
+
+def test_traditional_heads_are_traditional_and_common_ones_are_not() -> None:
+    for entry in ENTRIES:
+        if entry.kind == "traditional":
+            assert to_simplified(entry.heads) != entry.heads, entry
+        elif entry.kind in ("name", "idiom", "greeting", "modern", "repeated"):
+            assert to_simplified(entry.heads) == entry.heads, entry
+
+
+def test_repeated_heads_repeat() -> None:
+    for entry in ENTRIES:
+        if entry.kind == "repeated":
+            assert len(set(entry.heads)) < len(entry.heads), entry
+
+
+def test_unseen_heads_have_a_character_outside_the_common_block() -> None:
+    for entry in ENTRIES:
+        if entry.kind == "unseen":
+            assert any(not "\u4e00" <= character <= "\u9fff" for character in entry.heads), entry
+
+
+def test_the_mixture_gives_every_form_its_heads() -> None:
+    counts = Counter(entry.form.name for entry in ENTRIES)
+    assert set(counts) == {form.name for form in FORMS}
+    fours, eights = (sum(len(e.heads) == n for e in ENTRIES) for n in (4, 8))
+    assert 0.6 < counts["七绝"] / fours < 0.73
+    assert 0.55 < counts["七律"] / eights < 0.78
+    assert all(e.form.line_count == len(e.heads) for e in ENTRIES)
+
+
+@pytest.mark.parametrize("count", [1, 7, 30, 100, 999, 1000, 5000])
+def test_a_part_of_the_list_is_spread_evenly(count: int) -> None:
+    some = evenly_spread(ENTRIES, count)
+    assert len({entry.number for entry in some}) == len(some) == min(count, 1000)
+    whole = Counter(entry.kind for entry in ENTRIES)
+    part = Counter(entry.kind for entry in some)
+    for kind in KINDS:
+        assert abs(part[kind] - whole[kind] * len(some) / 1000) <= 1
+
+
+# Judging
+
+
+def test_a_poem_that_keeps_everything_is_said_to() -> None:
+    verdict = judged(Request("白黄欲更", form_named("五绝"), rules=STRICT), TOWER)
+    assert verdict.everything
+    assert not verdict.faults
+
+
+def test_a_wrong_head_is_seen() -> None:
+    verdict = judged(Request("白江欲更", form_named("五绝"), rules=STRICT), TOWER)
+    assert not verdict.heads
+    assert verdict.form
+    assert not verdict.everything
+
+
+def test_a_head_of_the_other_script_is_a_wrong_head() -> None:
+    assert not judged(Request("白黃欲更", form_named("五绝")), TOWER).heads
+
+
+def test_heads_at_the_tail_are_looked_for_there() -> None:
+    assert judged(Request("尽流目楼", form_named("五绝"), at="tail"), TOWER).heads
+    assert not judged(Request("白黄欲更", form_named("五绝"), at="tail"), TOWER).heads
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [TOWER[:3], (*TOWER[:3], "更上一层"), (*TOWER[:3], "更上一层A"), (*TOWER, "白日依山尽")],
+)
+def test_a_broken_form_is_seen(lines: tuple[str, ...]) -> None:
+    verdict = judged(Request("白黄欲更", form_named("五绝")), lines)
+    assert not verdict.form
+    assert not verdict.everything
+
+
+def test_irregular_verse_is_seen() -> None:
+    verdict = judged(Request("床疑举低", form_named("五绝")), NIGHT)
+    assert verdict.heads
+    assert verdict.form
+    assert not verdict.tones
+    assert not verdict.everything
+
+
+def test_a_blemish_is_no_fault_of_tones_but_not_everything_either() -> None:
+    lines = (*TOWER[:3], "更上一层流")  # The foot of line 2 again: 重韵.
+    verdict = judged(Request("白黄欲更", form_named("五绝"), rules=STRICT), lines)
+    assert verdict.rhyme
+    assert verdict.faults == ("重韵",)
+    assert not verdict.everything
+
+
+# Figures
+
+
+def test_the_shares_are_of_what_had_to_be_written() -> None:
+    attempts = [
+        an_attempt(TOWER),
+        an_attempt(NIGHT, "床疑举低"),
+        an_attempt(None, crash="ValueError()"),
+        an_attempt(None, refusal="no"),
+        an_attempt(None, feasible=False, refusal="no poem can"),
+        an_attempt(NIGHT, "床疑举低", feasible=False),
+    ]
+    figures = figures_of(attempts)
+    assert (figures.asked, figures.infeasible, figures.crashes) == (6, 2, 1)
+    assert (figures.refused, figures.refused_infeasible) == (1, 1)
+    assert figures.heads == figures.form == 3 / 5  # The infeasible one that was refused is out.
+    assert figures.tones == figures.all_rules == 1 / 4  # Of the four that are feasible.
+    assert figures.rhyme == 2 / 4
+    assert figures.milliseconds == figures.milliseconds_mean == 250
+
+
+def test_distinct_and_borrowed_are_of_what_was_written() -> None:
+    figures = figures_of([an_attempt(TOWER), an_attempt(TOWER)], TOWER[:1].__contains__)
+    assert figures.distinct_1 == 20 / 40
+    assert figures.distinct_2 == 16 / 32
+    assert figures.borrowed_lines == 1 / 4
+
+
+def test_nats_are_of_the_poems_that_are_compared() -> None:
+    attempts = [an_attempt(TOWER), an_attempt(TOWER), an_attempt(None, refusal="no")]
+    assert figures_of(attempts, nats=[60.0, None, None]).nats_per_character == 3.0
+    assert figures_of(attempts, nats=[60.0, 80.0, None]).nats_per_character == 3.5
+
+
+def test_nothing_written_is_no_figure_and_no_crash() -> None:
+    figures = figures_of([an_attempt(None, crash="ValueError()")], lambda _: False, [None])
+    assert figures.heads == figures.all_rules == 0
+    assert figures.distinct_1 is figures.borrowed_lines is figures.nats_per_character is None
+
+
+def test_the_cost_of_rules_is_the_difference_of_the_nats() -> None:
+    attempts = [an_attempt(TOWER)] * 3
+    cost = cost_of_rules(attempts, [60.0, 70.0, None], [58.0, 66.0, 50.0])
+    assert cost is not None
+    mean, error = cost
+    assert mean == pytest.approx(3 / 20)
+    assert error == pytest.approx(math.sqrt(2) / 20 / math.sqrt(2))
+    assert cost_of_rules(attempts[:1], [60.0], [50.0]) is None
+
+
+def test_borrowed_lines_are_whole_lines() -> None:
+    corpus = ["白日依山尽，黄河入海流。欲穷千里目，更上一层楼。", "床前明月光，疑是地上霜。"]
+    wanted = {"黄河入海流", "床前明月光", "河入海流", "白日依山尽黄河入海流", "春眠不觉晓"}
+    assert lines_in(corpus, wanted) == {"黄河入海流", "床前明月光"}
+
+
+# Reading and writing with a model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_model(tmp_path_factory.mktemp("acrostics") / "random")
+
+
+def test_reading_a_poem_costs_what_writing_it_was_said_to(model: Path) -> None:
+    # Two independent sums: step by step under a mask while writing, and at once without one.
+    poems = Poet.load(model).acrostic("春夏秋龘", "五绝", n=3, seed=1, tones="off")
+    poems += Poet.load(model).acrostic("春夏秋冬", "七绝", n=2, seed=1, tones="off")
+    checkpoint = load_checkpoint(model)
+    nats = reading_nats(
+        engine_for(checkpoint), [checkpoint.vocabulary.encode(poem.text) for poem in poems]
+    )
+    for poem, spent in zip(poems, nats, strict=True):
+        assert spent / sum(map(len, poem.lines)) == pytest.approx(poem.nats_per_character, rel=1e-4)
+
+
+def test_an_unknown_character_costs_its_charge(model: Path) -> None:
+    checkpoint = load_checkpoint(model)
+    bare = engine_for(checkpoint)
+    logits, _ = bare.step(np.array([1]), bare.start(1))
+    chance = np.exp(logits[0].astype(np.float64))
+    with_unknown = reading_nats(bare, [[UNK]])[0]
+    state = bare.step(np.array([1]), bare.start(1))[1]
+    after = bare.step(np.array([UNK]), state)[0][0].astype(np.float64)
+    expected = -math.log(chance[UNK] / chance.sum()) + UNKNOWN_NATS
+    expected += -math.log(np.exp(after[2]) / np.exp(after).sum())  # 2: <eos>
+    assert with_unknown == pytest.approx(expected, rel=1e-5)
+
+
+def test_rejection_stops_at_the_first_poem_without_fault(model: Path) -> None:
+    options = SamplingOptions(decoding="plain")
+    request = Request("春夏秋冬", form_named("五绝"))
+    poet = Poet.load(model)
+    way = Rejection("rejection", poet, options, 4, lambda _, __: 0)
+    first = way.write(request, 3, seconds=1e9)
+    assert first.seed == 3 << 20
+    counts = iter([3, 2, 1, 2, 5, 5, 5, 5])
+    best = Rejection("rejection", poet, options, 4, lambda _, __: next(counts)).write(
+        request, 3, seconds=0
+    )
+    assert best.seed == (3 << 20) + 2  # The best of one batch, since the time was over.
+
+
+def test_a_crash_and_a_refusal_are_told_apart() -> None:
+    class Way:
+        name = "bad"
+
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
+            raise self.error
+
+    request = Request("春夏秋冬", form_named("五绝"))
+    made = program.attempt(Way(TemplateError("no")), request, 0, 0.0, "idiom", True)
+    assert (made.refusal, made.crash, made.poem) == ("no", "", None)
+    made = program.attempt(Way(ValueError("oh")), request, 0, 0.0, "idiom", True)
+    assert (made.refusal, made.crash, made.poem) == ("", "ValueError('oh')", None)
+
+
+def test_a_way_without_rules_is_judged_by_the_rules_asked_for(model: Path) -> None:
+    request = Request("春夏秋冬", form_named("五绝"), rules=STRICT)
+    way = OneDraw("free", Poet.load(model), Rules(tones="off"), SamplingOptions(decoding="plain"))
+    made = program.attempt(way, request, 0, 0.0, "idiom", True)
+    assert made.poem is not None
+    assert made.request.rules == STRICT
+
+
+def test_only_heads_that_strict_rules_refuse_are_infeasible() -> None:
+    class Refuses:
+        def __init__(self, *tones: str) -> None:
+            self.tones = tones
+
+        def template(self, request: Request) -> None:
+            if request.rules.tones in self.tones:
+                raise TemplateError("no")
+
+    request = Request("春夏秋冬", form_named("五绝"), rules=Rules())
+    assert program.is_feasible(Refuses(), request)  # type: ignore[arg-type]
+    assert not program.is_feasible(Refuses("strict"), request)  # type: ignore[arg-type]
+    # Not the heads' fault: it counts against whoever refuses.
+    assert program.is_feasible(Refuses("strict", "loose"), request)  # type: ignore[arg-type]
+
+
+def test_a_form_takes_the_heads_that_fit_it() -> None:
+    entries = [Entry(0, "春夏秋冬", "idiom"), Entry(1, "春夏秋冬东南西北", "idiom")]
+    assert [e.number for e, _ in program.requests_for(entries, 9, "五绝", "head", STRICT)] == [0]
+    assert len(program.requests_for(entries, 9, "五律", "head", STRICT)) == 2
+    assert len(program.requests_for(entries, 9, None, "tail", STRICT)) == 2
+    with pytest.raises(TemplateError):
+        program.requests_for(entries, 9, None, "9", STRICT)
+
+
+def test_the_program_prints_its_tables_and_saves_its_figures(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "figures.json"
+    command = f"acrostics {model} --heads 8 --tones off --particles 2 --json {saved}"
+    monkeypatch.setattr(sys, "argv", command.split())
+    program.main()
+    printed = capsys.readouterr().out
+    assert "heads exact" in printed
+    assert "THE MODEL THAT WROTE THEM" in printed
+    record = json.loads(saved.read_text(encoding="utf-8"))
+    assert [way["way"] for way in record["ways"]] == ["ours, off", "plain", "argmax", "rejection"]
+    for way in record["ways"]:
+        assert way["heads"] == way["form"] == 1
+        assert way["crashes"] == 0
+        assert len(way["poems"]) == 8
+    ours = record["ways"][0]
+    exact = sum(poem["all_rules"] for poem in ours["poems"] if poem["feasible"])
+    assert exact == ours["all_rules"] * (8 - ours["infeasible"])
