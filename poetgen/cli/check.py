@@ -97,7 +97,7 @@ def _poems(source: str) -> Iterator[Poem]:
         return
     if not any(map(is_han, source)):
         raise PoetgenError(
-            f"there is no file {source}, and no Chinese verse in it",
+            f"there is no file '{source}', and no Chinese verse in that",
             hint="give a poem, a file of poems, or - for standard input",
         )
     yield from _poem(source)
@@ -105,7 +105,7 @@ def _poems(source: str) -> Iterator[Poem]:
 
 def _is_file(source: str) -> bool:
     try:
-        return Path(source).exists()
+        return bool(source) and Path(source).exists()
     except (OSError, ValueError):  # Too long for a name, or with a NUL.
         return False
 

@@ -133,3 +133,9 @@ def test_a_whole_file_is_judged_at_speed(run_cli: RunCli, tmp_path: Path) -> Non
 
 def test_the_examples_in_the_help_stand_on_lines_of_their_own(run_cli: RunCli) -> None:
     assert "\n  poetgen check poems.txt --json\n" in run_cli("check", "--help").stdout
+
+
+def test_an_empty_text_is_one_clear_error(run_cli: RunCli) -> None:
+    done = run_cli("check", "")
+    assert done.returncode == 1
+    assert "no Chinese verse" in done.stderr.splitlines()[0]
