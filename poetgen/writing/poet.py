@@ -1,17 +1,21 @@
 """The public face of writing: a trained model that writes poems.
 
-It brings checkpoint, template, sampler and engine together; each of them knows only its own part.
+It brings checkpoint, template, sampler, ranking and engine together; each of them knows only its
+own part.
 """
 
 from __future__ import annotations
 
+import itertools
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, Unpack, cast
 
-from poetgen.checkpoint import load_checkpoint
+from poetgen.checkpoint import Checkpoint, load_checkpoint
+from poetgen.dataset.runs import FILE as RUNS
+from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS, Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.verse.forms import PoemForm
@@ -21,6 +25,8 @@ from poetgen.verse.poem import Poem
 from poetgen.verse.prosody import Finding, check
 from poetgen.writing.engine import StepModel, engine_for
 from poetgen.writing.lexicon import Lexicon
+from poetgen.writing.novelty import Novelty
+from poetgen.writing.ranking import Appraisal, Variety, appraise, order
 from poetgen.writing.request import (
     OFF,
     Request,
@@ -29,8 +35,14 @@ from poetgen.writing.request import (
     continuation_request,
     is_regular,
 )
-from poetgen.writing.sampler import Draft, SamplingOptions, sample, stream
+from poetgen.writing.sampler import Draft, SampleResult, SamplingOptions, sample, stream
 from poetgen.writing.template import Template, compile_template
+
+_TRIES = 3
+"""Seeds that are tried for a poem that is to differ from the others."""
+
+_TOGETHER = 32
+"""Poems written in one batch."""
 
 
 class Choices(RulesAsked, total=False):
@@ -72,6 +84,9 @@ class WrittenPoem(Poem):
         nats_per_character: The model's own surprise: the negative log probability of everything
             that it was told or chose, marks and end included, a character.
         forced: For each line, for each of its characters, whether the request fixed it.
+        cost: What it was ranked by, in nats per character; see `poetgen.writing.ranking`.
+        borrowed_share: The share of its runs of five characters that stand in the training poems;
+            None where the checkpoint does not know them.
         pattern, rhyme_book, rhyme_group, faults: As in `Verdict`.
     """
 
@@ -81,6 +96,8 @@ class WrittenPoem(Poem):
     model: str
     nats_per_character: float
     forced: tuple[tuple[bool, ...], ...]
+    cost: float = 0.0
+    borrowed_share: float | None = None
     pattern: str = ""
     rhyme_book: str = ""
     rhyme_group: str = ""
@@ -95,14 +112,26 @@ class Poet:
         vocabulary: Its tokens.
         name: What to call it.
         script: The characters that it was trained on: simplified or traditional.
+        runs: The runs of its training poems; None: nothing keeps it off them.
+
+    Attributes:
+        corpus: The name of the corpus that it was trained on; empty when nobody says.
     """
 
     def __init__(
-        self, model: StepModel, vocabulary: Vocabulary, name: str, script: str = "simplified"
+        self,
+        model: StepModel,
+        vocabulary: Vocabulary,
+        name: str,
+        script: str = "simplified",
+        runs: RunFilter | None = None,
     ) -> None:
         self.name = name
+        self.corpus = ""
         self._model = model
         self._lexicon = Lexicon(vocabulary)
+        self._runs = runs
+        self._novelty = Novelty(runs, vocabulary) if runs else None
         self._fold = _fold_traditional if script == "traditional" else _fold_simplified
 
     @classmethod
@@ -118,12 +147,20 @@ class Poet:
             PoetgenError: There is no such device.
         """
         checkpoint = load_checkpoint(name)
-        return cls(
-            engine_for(checkpoint, device),
-            checkpoint.vocabulary,
-            checkpoint.name,
-            checkpoint.script,
-        )
+        return cls.of(checkpoint, engine_for(checkpoint, device))
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, model: StepModel) -> Self:
+        """The poet that a checkpoint describes, when its network is at hand already.
+
+        Raises:
+            CheckpointError: The filter of its training poems is damaged.
+        """
+        corpus = checkpoint.config.get("corpus", {})
+        runs = RunFilter.load(checkpoint.folder / RUNS, corpus)
+        poet = cls(model, checkpoint.vocabulary, checkpoint.name, checkpoint.script, runs)
+        poet.corpus = str(corpus.get("name", ""))
+        return poet
 
     def acrostic(
         self,
@@ -134,17 +171,22 @@ class Poet:
         line_length: int | None = None,
         n: int = 1,
         seed: int | None = None,
+        rank: bool = True,
         **choices: Unpack[Choices],
     ) -> list[WrittenPoem]:
-        """Write acrostics (藏头诗).
+        """Write acrostics (藏头诗), the best first.
 
         Args:
             heads: The characters to place, one a line.
             form: A form's name, or "free": as many lines as heads.
             at: Where in its line a head stands: "head", "tail", "diagonal", or a number from 1.
             line_length: Characters in a line of the free form.
-            n: How many poems.
-            seed: Poem k (from 0) is drawn with seed + k; None: a seed that nobody knows before.
+            n: How many poems; fewer are given where so many different ones cannot be found.
+            seed: The first to draw with, the next poem with the next, and so on, leaving out
+                those that give a twin; None: a seed that nobody knows before. Each poem names
+                its own, which gives it again.
+            rank: Whether to take the best draft of each poem's particles, and to leave out twins.
+                If not, each poem is the draft that was drawn, in the order of the seeds.
             **choices: The fields of `Rules` and of `SamplingOptions`.
 
         Raises:
@@ -153,7 +195,7 @@ class Poet:
         """
         rules, options = _parted(choices)
         request = acrostic_request(heads, form, at=at, line_length=line_length, **rules)
-        return self._several(request, n, seed, options)
+        return self._several(request, n, seed, options, rank)
 
     def continue_poem(
         self,
@@ -163,6 +205,7 @@ class Poet:
         line_length: int | None = None,
         n: int = 1,
         seed: int | None = None,
+        rank: bool = True,
         **choices: Unpack[Choices],
     ) -> list[WrittenPoem]:
         """Write poems that begin with `text`: one line or several, the last perhaps cut off.
@@ -171,8 +214,9 @@ class Poet:
             text: Lines with their marks, or one on each row; printed as they are given.
             form: A form's name, or "free"; None: what the lines imply.
             line_length: Characters in a line of the free form.
-            n: How many poems.
-            seed: Poem k (from 0) is drawn with seed + k; None: a seed that nobody knows before.
+            n: As in `acrostic`.
+            seed: As in `acrostic`.
+            rank: As in `acrostic`.
             **choices: The fields of `Rules` and of `SamplingOptions`.
 
         Raises:
@@ -181,13 +225,15 @@ class Poet:
         """
         rules, options = _parted(choices)
         request = continuation_request(text, form, line_length=line_length, **rules)
-        return self._several(request, n, seed, options)
+        return self._several(request, n, seed, options, rank)
 
     def write(
         self,
         requests: Sequence[Request],
         seeds: Sequence[int],
         options: SamplingOptions | None = None,
+        *,
+        rank: bool = True,
     ) -> list[WrittenPoem | TemplateError]:
         """Write one poem for each request, all in one batch.
 
@@ -195,6 +241,7 @@ class Poet:
             requests: What each poem is to be.
             seeds: One for each request.
             options: How to choose characters; None: the defaults.
+            rank: Whether to take the best draft of each poem's particles, or the one drawn.
 
         Returns:
             In the order of the requests, a poem or the error that says why there is none.
@@ -223,14 +270,61 @@ class Poet:
             options or SamplingOptions(),
         )
         poems = iter(
-            self._poem(request, template, seed, result.draft)
+            self._chosen(request, template, seed, result, rank)
             for (request, template, seed), result in zip(todo, results, strict=True)
         )
         outcomes = (compiled[request] for request in requests)
         return [o if isinstance(o, TemplateError) else next(poems) for o in outcomes]
 
+    def write_different(
+        self,
+        request: Request,
+        n: int,
+        seeds: Iterator[int],
+        options: SamplingOptions | None = None,
+        on_poem: Callable[[int], None] | None = None,
+    ) -> list[WrittenPoem]:
+        """Write poems for one request, no two of which are the same but for a little.
+
+        Args:
+            request: What they are to be.
+            n: How many.
+            seeds: What to draw with, in this order; a seed whose poem is a twin of one before is
+                left out. At most three for each poem are tried; of a beam, which they do not
+                change, one.
+            options: How to choose characters; None: the defaults.
+            on_poem: Called with the number of poems so far.
+
+        Returns:
+            At most n poems, the best first.
+
+        Raises:
+            TemplateError: No poem can be as it was asked for.
+            PoetgenError: A seed is negative.
+        """
+        options = options or SamplingOptions()
+        found: list[WrittenPoem] = []
+        variety = Variety(n)
+        left = 1 if options.decoding == "beam" else _TRIES * n
+        while len(found) < n and left:
+            batch = list(itertools.islice(seeds, min(n - len(found), left, _TOGETHER)))
+            left -= len(batch)
+            for poem in self.write([request] * len(batch), batch, options):
+                if isinstance(poem, TemplateError):
+                    raise poem
+                if variety.adds(poem.lines, poem.forced):
+                    found.append(poem)
+            if on_poem:
+                on_poem(len(found))
+        return sorted(found, key=lambda poem: order(poem.borrowed_share, poem.cost))
+
     def stream(
-        self, request: Request, seed: int, options: SamplingOptions | None = None
+        self,
+        request: Request,
+        seed: int,
+        options: SamplingOptions | None = None,
+        *,
+        rank: bool = True,
     ) -> Iterator[tuple[str, bool]]:
         """Write one poem, yielding it while it is being written.
 
@@ -244,7 +338,13 @@ class Poet:
         """
         _check_seed(seed)
         template = self.template(request)
-        return template.spell(stream(self._model, template, seed, options or SamplingOptions()))
+
+        def choose(result: SampleResult) -> Draft:
+            return self._best(request, template, result)[0] if rank else result.draft
+
+        return template.spell(
+            stream(self._model, template, seed, options or SamplingOptions(), choose)
+        )
 
     def template(self, request: Request) -> Template:
         """What a request means in this model's vocabulary.
@@ -252,27 +352,31 @@ class Poet:
         Raises:
             TemplateError: No poem can be as it was asked for.
         """
-        return compile_template(request, self._lexicon, self._fold)
+        return compile_template(request, self._lexicon, self._fold, self._novelty)
 
     def _several(
-        self, request: Request, n: int, seed: int | None, options: SamplingOptions
+        self, request: Request, n: int, seed: int | None, options: SamplingOptions, rank: bool
     ) -> list[WrittenPoem]:
         if n < 1:
             raise PoetgenError(f"-n is {n}", hint="it must be at least 1")
         first = secrets.randbelow(2**32) if seed is None else seed
+        if rank:
+            return self.write_different(request, n, itertools.count(first), options)
         poems = []
-        for poem in self.write([request] * n, range(first, first + n), options):
+        for poem in self.write([request] * n, range(first, first + n), options, rank=False):
             if isinstance(poem, TemplateError):
                 raise poem
             poems.append(poem)
         return poems
 
-    def _poem(self, request: Request, template: Template, seed: int, draft: Draft) -> WrittenPoem:
-        spelled = list(template.spell(draft.tokens))
-        length = request.form.line_length
-        rows = [spelled[i : i + length + 1] for i in range(0, len(spelled), length + 1)]
-        lines = tuple("".join(character for character, _ in row[:-1]) for row in rows)
-        nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
+    def _chosen(
+        self, request: Request, template: Template, seed: int, result: SampleResult, rank: bool
+    ) -> WrittenPoem:
+        if not rank:
+            result = SampleResult((result.draft,), 0, result.log_evidence)
+        draft, appraisal = self._best(request, template, result)
+        rows = _rows(request, template, draft)
+        lines = _lines(rows)
         return WrittenPoem(
             lines=lines,
             marks="".join(row[-1][0] for row in rows),
@@ -280,10 +384,42 @@ class Poet:
             form=request.form,
             seed=seed,
             model=self.name,
-            nats_per_character=nats / (length * len(lines)),
-            forced=tuple(tuple(forced for _, forced in row[:-1]) for row in rows),
+            nats_per_character=appraisal.nats_per_character,
+            forced=_forced(rows),
+            cost=appraisal.cost,
+            borrowed_share=appraisal.borrowed_share,
             **judge(request, lines)._asdict(),
         )
+
+    def _best(
+        self, request: Request, template: Template, result: SampleResult
+    ) -> tuple[Draft, Appraisal]:
+        """The draft to show first, and what was found of it."""
+        characters = request.form.line_length * request.form.line_count
+        appraised = []
+        # The same tokens may be there many times: particles have ancestors in common.
+        for draft in {draft.tokens: draft for draft in result.drafts}.values():
+            rows = _rows(request, template, draft)
+            nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
+            appraised.append(
+                (draft, appraise(_lines(rows), _forced(rows), nats / characters, self._runs))
+            )
+        return min(appraised, key=lambda each: each[1].order)
+
+
+def _rows(request: Request, template: Template, draft: Draft) -> list[list[tuple[str, bool]]]:
+    """For each line, its characters and its mark, each with whether the request fixed it."""
+    spelled = list(template.spell(draft.tokens))
+    step = request.form.line_length + 1
+    return [spelled[i : i + step] for i in range(0, len(spelled), step)]
+
+
+def _lines(rows: list[list[tuple[str, bool]]]) -> tuple[str, ...]:
+    return tuple("".join(character for character, _ in row[:-1]) for row in rows)
+
+
+def _forced(rows: list[list[tuple[str, bool]]]) -> tuple[tuple[bool, ...], ...]:
+    return tuple(tuple(forced for _, forced in row[:-1]) for row in rows)
 
 
 def judge(request: Request, lines: Sequence[str]) -> Verdict:

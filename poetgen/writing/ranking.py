@@ -24,7 +24,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from poetgen.dataset.runs import RUN, RunFilter
+import numpy as np
+import numpy.typing as npt
+
+from poetgen.dataset.runs import RUN, RunFilter, code_points
 
 Forced: TypeAlias = Sequence[Sequence[bool]]
 """For each line, for each of its characters, whether the request fixed it."""
@@ -62,11 +65,6 @@ class Appraisal:
     characters: int
 
     @property
-    def refused(self) -> bool:
-        """Whether too much of it stands in the corpus."""
-        return (self.borrowed_share or 0.0) > MOST_BORROWED
-
-    @property
     def cost(self) -> float:
         """Nats per character; less is better."""
         faults = REPEATED * self.repeated + CLICHES * self.cliches + BORROWED * self.borrowed
@@ -75,7 +73,12 @@ class Appraisal:
     @property
     def order(self) -> tuple[bool, float]:
         """What to sort by, the best first."""
-        return self.refused, self.cost
+        return order(self.borrowed_share, self.cost)
+
+
+def order(borrowed_share: float | None, cost: float) -> tuple[bool, float]:
+    """What to sort poems by, the best first: those that borrow too much come last."""
+    return (borrowed_share or 0.0) > MOST_BORROWED, cost
 
 
 def appraise(
@@ -109,21 +112,35 @@ def appraise(
     )
 
 
-def are_twins(one: Sequence[str], other: Sequence[str], forced: Forced) -> bool:
-    """Whether two poems for one request are the same but for a little.
+class Variety:
+    """Poems for one request, no two of them the same but for a little.
 
     Args:
-        one: Its lines.
-        other: As many lines of the same lengths.
-        forced: What of them the request fixed, which says nothing.
+        most: How many it can hold.
     """
-    same = [
-        a == b
-        for line, twin, fixed in zip(one, other, forced, strict=True)
-        for a, b, asked in zip(line, twin, fixed, strict=True)
-        if not asked
-    ]
-    return sum(same) > _TWINS * len(same)
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+        self._rows: npt.NDArray[np.uint32] | None = None
+
+    def adds(self, lines: Sequence[str], forced: Forced) -> bool:
+        """Whether a poem is no twin of any before it; if so it is one of them now.
+
+        Args:
+            lines: Its lines, of the same lengths as those of the others.
+            forced: What of them the request fixed, which says nothing.
+        """
+        free = ~np.array([fixed for line in forced for fixed in line])
+        row = code_points("".join(lines))[free]
+        if self._rows is None:
+            self._rows = np.empty((self._most, len(row)), np.uint32)
+        same = (self._rows[: self._count] == row).sum(axis=1)
+        if (same > _TWINS * len(row)).any():
+            return False
+        self._rows[self._count] = row
+        self._count += 1
+        return True
 
 
 def _repeated(lines: Sequence[str], forced: Forced) -> int:

@@ -18,7 +18,7 @@ The sampler knows ids, masks and random generators; nothing of characters, poems
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -195,14 +195,18 @@ def sample(
 
 
 def stream(
-    model: StepModel, constraint: Constraint, seed: int, options: SamplingOptions
+    model: StepModel,
+    constraint: Constraint,
+    seed: int,
+    options: SamplingOptions,
+    choose: Callable[[SampleResult], Draft] = lambda result: result.draft,
 ) -> Iterator[int]:
     """Write one sequence, yielding its tokens as they settle.
 
     What all particles have in common can change no more. Particles forget their ancestors'
     differences as they are resampled, so that the beginning settles while the end is being
-    written; the rest comes with the last step. The sequence is the one that `sample` gives, and
-    ends early only where every particle dies.
+    written; the rest comes with the last step. The sequence is the one that `choose` takes from
+    what `sample` gives, and ends early only where every particle dies.
     """
     group = _Group(constraint, seed, options)
     told = 0
@@ -212,7 +216,7 @@ def stream(
         told = len(settled)
     result = group.result()
     if result.drafts:
-        yield from result.draft.tokens[told:]
+        yield from choose(result).tokens[told:]
 
 
 def _write(model: StepModel, groups: Sequence[_Group]) -> Iterator[None]:

@@ -8,8 +8,8 @@ kinds of rule meet here:
   a mask is empty no poem can be written, and compiling says so;
 - the rules of tone and rhyme, where they are asked for: see `poetgen.writing.rules`;
 - the habits of verse: no character twice in a line but side by side (叠字), none in both lines of
-  a middle couplet of regulated verse, no line twice. They depend on what a particle has written,
-  and give way where they would leave nothing to write.
+  a middle couplet of regulated verse, no line twice, none that stands in the corpus. They depend
+  on what a particle has written, and give way where they would leave nothing to write.
 
 It knows the vocabulary, not the model: nothing here is a probability.
 """
@@ -26,6 +26,7 @@ import numpy as np
 from poetgen.dataset.vocabulary import EOS, UNK
 from poetgen.errors import TemplateError
 from poetgen.writing.lexicon import Lexicon, Mask
+from poetgen.writing.novelty import Novelty
 from poetgen.writing.request import OFF, Request
 from poetgen.writing.rules import Regulation, Standing
 from poetgen.writing.sounds import sounds_of
@@ -74,9 +75,14 @@ class Template:
     """A request compiled for a vocabulary: the sampler's constraint, and the way back to text."""
 
     def __init__(
-        self, slots: Sequence[Slot], lexicon: Lexicon, regulation: Regulation | None = None
+        self,
+        slots: Sequence[Slot],
+        lexicon: Lexicon,
+        regulation: Regulation | None = None,
+        novelty: Novelty | None = None,
     ) -> None:
         self.slots = tuple(slots)
+        self._novelty = novelty
         self._regulation = regulation
         self._lexicon = lexicon
         self._vocabulary = lexicon.vocabulary
@@ -103,6 +109,7 @@ class Template:
                     row &= self._regulation.allowed(cursor.standing)
                     _keep(row, self._part_the_couplet, cursor)
                 _keep(row, self._keep_habits, cursor)
+                _keep(row, self._borrow_nothing, cursor)
         return rows
 
     def advance(self, cursor: Cursor, token: int) -> Cursor:
@@ -178,6 +185,12 @@ class Template:
                 for character in other:
                     row[self._lexicon.having(character, offset)] = False
 
+    def _borrow_nothing(self, row: Mask, cursor: Cursor) -> None:
+        """Take out of `row` what would complete a line of the training poems."""
+        rest = self._rests[cursor.position]
+        if self._novelty and None in rest:
+            row &= ~self._novelty.completions(cursor.line, rest, row)
+
     def _keep_habits(self, row: Mask, cursor: Cursor) -> None:
         """Take out of `row` what would repeat a character in the line, or an earlier line."""
         lexicon = self._lexicon
@@ -221,7 +234,12 @@ def _keep(row: Mask, rule: Callable[[Mask, Cursor], None], cursor: Cursor) -> No
         row[:] = before
 
 
-def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], str]) -> Template:
+def compile_template(
+    request: Request,
+    lexicon: Lexicon,
+    fold: Callable[[str], str],
+    novelty: Novelty | None = None,
+) -> Template:
     """Compile a request for a vocabulary.
 
     Args:
@@ -230,6 +248,7 @@ def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], s
         fold: Gives the usual form of a Traditional or variant character. Asked only about glyphs
             that the vocabulary does not have; what it cannot fold is `<unk>` to the model, and
             printed as it was asked for.
+        novelty: Knows the lines of the training poems, if anything does.
 
     Raises:
         TemplateError: No poem can be as it was asked for: see `Request.layout` and `Regulation`;
@@ -246,7 +265,7 @@ def compile_template(request: Request, lexicon: Lexicon, fold: Callable[[str], s
     slots.append(Slot("end", request.form.line_count, 0))
     rules = request.rules
     sounds = None if rules.tones == OFF else sounds_of(lexicon, rules.rhyme_book)
-    return Template(slots, lexicon, Regulation(request, sounds) if sounds else None)
+    return Template(slots, lexicon, Regulation(request, sounds) if sounds else None, novelty)
 
 
 def _said(glyph: str, lexicon: Lexicon, fold: Callable[[str], str]) -> str:

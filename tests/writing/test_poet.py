@@ -1,9 +1,11 @@
 """From a request to a poem, whatever the model says."""
 
+import itertools
 import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poetgen import checkpoint
+from poetgen.checkpoint import load_checkpoint
+from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.vocabulary import UNK, Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.models.config import ModelConfig
@@ -19,7 +23,9 @@ from poetgen.verse.poem import MARKS, is_han
 from poetgen.writing import poet as poet_module
 from poetgen.writing.poet import Poet, WrittenPoem
 from poetgen.writing.request import Request, acrostic_request, continuation_request
-from poetgen.writing.sampler import SamplingOptions
+from poetgen.writing.sampler import SamplingOptions, sample
+from tests.cli.random_model import write_random_model
+from tests.dataset.test_runs import split_of
 from tests.writing.fakes import CHARACTERS, HAN, WORDS, MarkovModel, MarkovTable, RandomTable
 
 STRANGE = "龘𠮷東風"
@@ -112,10 +118,98 @@ def test_a_poem_is_exactly_what_was_asked_whatever_the_model_says(
 
 def test_the_same_seed_gives_the_same_poem(poet: Poet) -> None:
     several = poet.acrostic("春夏秋冬", n=3, seed=40)
-    assert [poem.seed for poem in several] == [40, 41, 42]
+    assert {poem.seed for poem in several} == {40, 41, 42}
     assert len({poem.text for poem in several}) == 3
-    assert poet.acrostic("春夏秋冬", seed=41) == several[1:2]
+    for poem in several:
+        assert poet.acrostic("春夏秋冬", seed=poem.seed) == [poem]
     assert poet.acrostic("春夏秋冬") != poet.acrostic("春夏秋冬")  # Without one: any.
+
+
+def test_the_best_of_several_is_first(poet: Poet) -> None:
+    costs = [poem.cost for poem in poet.acrostic("春夏秋冬", n=5, seed=1)]
+    assert costs == sorted(costs)
+
+
+def test_the_best_draft_is_shown_and_the_one_drawn_where_that_is_asked_for(poet: Poet) -> None:
+    request = acrostic_request("春夏秋冬")
+    template = poet.template(request)
+    seeds = range(20)
+    results = sample(poet._model, [template] * 20, seeds, SamplingOptions())
+    drawn = poet.acrostic("春夏秋冬", n=20, seed=0, rank=False)
+    best = [poem for poem in poet.write([request] * 20, seeds) if isinstance(poem, WrittenPoem)]
+    for seed, one, other, result in zip(seeds, drawn, best, results, strict=True):
+        texts = {"".join(c for c, _ in template.spell(draft.tokens)) for draft in result.drafts}
+        assert one.text == "".join(c for c, _ in template.spell(result.draft.tokens))
+        assert other.text in texts
+        assert other.cost <= one.cost
+        for poem, rank in ((one, False), (other, True)):
+            assert poem.seed == seed
+            streamed = poet.stream(request, seed, rank=rank)
+            assert "".join(character for character, _ in streamed) == poem.text
+    assert sum(poem.cost for poem in best) < sum(poem.cost for poem in drawn)
+
+
+def test_several_poems_differ_and_a_twins_seed_is_left_out() -> None:
+    poet = random_poet(CHARACTERS, seed=3, scale=3.0)
+    options = SamplingOptions(temperature=0.3, particles=1)
+    request = acrostic_request("春夏", "free", line_length=3, tones="off")
+    alone = {seed: poet.write([request], [seed], options)[0] for seed in range(18)}
+    assert len({poem.text for poem in alone.values() if isinstance(poem, WrittenPoem)}) < 18
+    several = poet.write_different(request, 6, itertools.count(), options)
+    assert [alone[poem.seed] for poem in several] == several
+    for one, other in itertools.combinations(several, 2):
+        agree = [a == b for a, b in zip(one.text, other.text, strict=True)]
+        assert sum(agree) - 4 <= 2  # Beside two heads and two marks, at most half of four.
+
+
+def test_a_beam_writes_one_poem_however_many_are_asked_for(poet: Poet) -> None:
+    assert len(poet.acrostic("春夏秋冬", n=3, decoding="beam", particles=4)) == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    request=requests(),
+    vocabulary=st.sampled_from([CHARACTERS, WORDS]),
+    seed=st.integers(0, 1000),
+    decoding=st.sampled_from(["particles", "plain", "beam"]),
+)
+def test_no_line_stands_in_the_corpus_whatever_the_model_says(
+    request: Request,
+    vocabulary: Vocabulary,
+    seed: int,
+    decoding: Literal["particles", "plain", "beam"],
+) -> None:
+    # The corpus is what the same model wrote before, so it would write it again.
+    options = SamplingOptions(temperature=0.3, particles=3, decoding=decoding)
+    size = len(vocabulary)
+    model = MarkovModel(size, RandomTable(size, seed, 5.0))
+    before = Poet(model, vocabulary, "random").write([request] * 3, [seed, 1, 2], options)
+    texts = [vocabulary.encode(poem.text) for poem in before if isinstance(poem, WrittenPoem)]
+    runs = RunFilter.build(split_of(texts), vocabulary)
+    poet = Poet(model, vocabulary, "random", runs=runs)
+    [poem] = poet.write([request], [seed], options)
+    assert isinstance(poem, WrittenPoem)
+    for line, forced in zip(poem.lines, poem.forced, strict=True):
+        assert all(forced) or not runs.borrowed_line(line)
+    assert "".join(c for c, _ in poet.stream(request, seed, options)) == poem.text
+    if request.form.line_length < 5:
+        assert poem.borrowed_share is None
+
+
+def test_a_checkpoint_keeps_off_its_corpus_and_works_where_nothing_is_known_of_it(
+    tmp_path: Path,
+) -> None:
+    folder = write_random_model(tmp_path / "mine")
+    [poem] = Poet.load(folder).acrostic("春夏秋冬", "五绝", seed=1)
+    assert poem.borrowed_share is None
+    vocabulary = load_checkpoint(folder).vocabulary
+    runs = RunFilter.build(split_of([vocabulary.encode(poem.text)]), vocabulary)
+    runs.save(folder / "runs.safetensors", {"content_hash": ""})
+    poet = Poet.load(folder)
+    [other] = poet.acrostic("春夏秋冬", "五绝", seed=1)
+    assert not set(poem.lines) & set(other.lines)
+    assert other.borrowed_share == 0.0
+    assert poet.corpus == "none"
 
 
 def test_a_poem_tells_what_it_is(poet: Poet) -> None:

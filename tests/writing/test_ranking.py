@@ -1,7 +1,7 @@
 """Of several drafts the best is known, and twins are seen for what they are."""
 
 from poetgen.dataset.runs import RunFilter
-from poetgen.writing.ranking import MOST_BORROWED, Appraisal, appraise, are_twins
+from poetgen.writing.ranking import MOST_BORROWED, Appraisal, Variety, appraise
 from tests.dataset.test_runs import split_of
 from tests.writing.fakes import CHARACTERS
 
@@ -41,8 +41,8 @@ def test_runs_of_the_corpus_cost_and_too_many_are_refused_behind_all_others() ->
     borrowed = appraised("春夏秋冬山", "水风月花鸟", nats=1.0, runs=runs)
     new = appraised("春夏秋冬云", "水风月花鸟", nats=9.0, runs=runs)
     assert (borrowed.borrowed_share, new.borrowed_share) == (0.5, 0.0)
-    assert borrowed.refused
-    assert not new.refused
+    assert borrowed.order[0]
+    assert not new.order[0]
     assert new.order < borrowed.order
     assert 0 < MOST_BORROWED < 0.5
 
@@ -65,12 +65,14 @@ def test_cliches_cost() -> None:
 
 def test_without_a_filter_nothing_is_said_of_borrowing() -> None:
     assert appraised("春夏秋冬山", "水风月花鸟").borrowed_share is None
-    assert not appraised("春夏秋冬山", "水风月花鸟").refused
+    assert not appraised("春夏秋冬山", "水风月花鸟").order[0]
 
 
 def test_poems_that_differ_in_little_but_their_heads_are_twins() -> None:
-    one = ("春夏秋冬山", "水风月花鸟")
-    assert are_twins(one, one, HEADED)
-    assert are_twins(one, ("云夏秋冬山", "雨风月地天"), HEADED)  # Six of eight chosen are alike.
-    assert not are_twins(one, ("春夏秋人地", "水风月天心"), HEADED)  # Four of eight.
-    assert not are_twins(one, ("春日夜东西", "水南北一不"), HEADED)
+    variety = Variety(9)
+    assert variety.adds(("春夏秋冬山", "水风月花鸟"), HEADED)
+    assert not variety.adds(("春夏秋冬山", "水风月花鸟"), HEADED)
+    assert not variety.adds(("云夏秋冬山", "雨风月地天"), HEADED)  # Six of eight chosen are alike.
+    assert variety.adds(("春夏秋人地", "水风月天心"), HEADED)  # Four of eight.
+    assert variety.adds(("春日夜东西", "水南北一不"), HEADED)
+    assert not variety.adds(("春日夜东西", "水南北一江"), HEADED)
