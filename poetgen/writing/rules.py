@@ -28,9 +28,6 @@ from poetgen.writing.lexicon import Ids, Mask
 from poetgen.writing.request import AUTO, Request
 from poetgen.writing.sounds import Groups, Sounds
 
-_RHYMES, _OPEN, _SILENT = range(3)
-"""What the end of a line does: it rhymes; it can be read either way; it does not rhyme."""
-
 _MOST_TOLD = 3
 """Clashes that one message tells."""
 
@@ -83,10 +80,13 @@ class _Way:
         return self._after[tones]
 
     @functools.cached_property
-    def first_line(self) -> int:
-        """What the first line does, if it ends here."""
-        kinds = {pattern.first_line_rhymes for pattern in self.walk.alive()}
-        return _OPEN if len(kinds) == 2 else _RHYMES if True in kinds else _SILENT
+    def first_line_rhymes(self) -> bool:
+        """Whether the first line, if it ends here, has to rhyme.
+
+        Its foot may be read either way and leave open both kinds of pattern. Then it has to,
+        since what follows may yet close one of them.
+        """
+        return any(pattern.first_line_rhymes for pattern in self.walk.alive())
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,11 @@ class Standing:
 
 
 class Regulation:
-    """The rules of one request, compiled: what may follow wherever a particle stands."""
+    """The rules of one request, compiled: what may follow wherever a particle stands.
+
+    Attributes:
+        clashes: What is fixed and breaks a rule in the pattern and the group that come nearest.
+    """
 
     def __init__(self, request: Request, sounds: Sounds) -> None:
         """Compile the rules.
@@ -154,8 +158,8 @@ class Regulation:
             int.__and__, map(sounds.judged, fixed_feet), self._book.level_mask
         )
         aims = self._best_aims(patterns, self._groups(shared))
-        self._faultless = not aims[0].clashes
-        if not self._faultless and self._rules.tones == "strict":
+        self.clashes = aims[0].clashes
+        if self.clashes and self._rules.tones == "strict":
             raise self._refusal(aims[0])
         groups = functools.reduce(int.__or__, (aim.group for aim in aims))
         alive = {aim.pattern for aim in aims}
@@ -216,7 +220,7 @@ class Regulation:
             feet = standing.feet + (foot if _is_rhyming_place(number) else "")
             return Standing(way, Rhyme(groups, shared, first_foot), feet)
         if number == 0:
-            groups = rhyme.groups & self._groups_of_first_line(way.first_line)
+            groups = rhyme.groups & self._groups_beside_first_foot(way.first_line_rhymes)
             rhyme = Rhyme(groups or rhyme.groups, rhyme.shared, rhyme.first_foot)
         return Standing(way, rhyme, standing.feet)
 
@@ -256,23 +260,21 @@ class Regulation:
         first_foot = np.full_like(readings, rhyme.first_foot)
         if number % 2:
             return groups & sounds.rhymes[tokens], shared & readings, first_foot
-        does = way.first_line if number == 0 else _SILENT
-        if does == _RHYMES:
-            groups &= sounds.borrows[tokens]
-        elif does == _SILENT:
-            groups &= ~sounds.jars[tokens]
-        return groups, shared, readings if number == 0 else first_foot
+        if number == 0:
+            first_foot = readings
+        if number == 0 and way.first_line_rhymes:
+            return groups & sounds.borrows[tokens], shared, first_foot
+        return groups & ~sounds.jars[tokens], shared, first_foot
 
-    def _groups_of_first_line(self, does: int) -> int:
-        """The groups that a fixed first foot can stand beside, by what its line does."""
-        foot = self._feet[0] or ""
-        if does == _RHYMES:
+    def _groups_beside_first_foot(self, rhymes: bool) -> int:
+        """The groups that a poem can have with the first foot that is fixed."""
+        if rhymes:
             return self._sounds.near(self._first_foot)
-        return ~self._sounds.sounds_like(foot) if does == _SILENT else self._book.level_mask
+        return ~self._sounds.sounds_like(self._feet[0] or "")
 
     def _can_end(self, number: int, groups: Groups, shared: Groups, first_foot: Groups) -> Mask:
         """Where line `number` can end with this rhyme: (k,) bool of (k,) each."""
-        if number >= self._last_free_foot and self._faultless:
+        if number >= self._last_free_foot and not self.clashes:
             # All even feet are settled: the group that the judge will take must be one of them.
             groups = groups & _chosen(shared, first_foot)
         can: Mask = groups != 0
@@ -317,9 +319,9 @@ class Regulation:
                 continue
             if rules.first_line_rhymes not in (AUTO, "yes" if pattern.first_line_rhymes else "no"):
                 continue
-            tonal = [*self._tonal_clashes(pattern), *self._repeated_feet(pattern)]
+            always = (*self._tonal_clashes(pattern), *self._repeated_feet())
             aims += [
-                _Aim(pattern, group, (*tonal, *self._rhyme_clashes(pattern, group)))
+                _Aim(pattern, group, (*always, *self._rhyme_clashes(pattern, group)))
                 for group in groups
             ]
         fewest = min(len(aim.clashes) for aim in aims)
@@ -340,10 +342,12 @@ class Regulation:
                     f"is {tone} where {pattern.name} has {opposite(tone)}",
                 )
 
-    def _repeated_feet(self, pattern: Pattern) -> Iterator[Clash]:
+    def _repeated_feet(self) -> Iterator[Clash]:
         first_use: dict[str, int] = {}
-        for number in (0, *self._even) if pattern.first_line_rhymes else self._even:
+        for number in (0, *self._even):
             foot = self._feet[number]
+            if foot and number == 0 and self._book.tones(foot) == OBLIQUE:
+                continue  # It cannot be taken for a rhyme.
             if foot and first_use.setdefault(foot, number) != number:
                 message = f"is the foot of line {first_use[foot] + 1} already"
                 yield self._clash(number, self._length - 1, message)

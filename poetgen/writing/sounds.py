@@ -69,7 +69,7 @@ class Sounds:
         readings = self.book.mask(character) & self.book.level_mask
         # One that could be read oblique would not be taken for a borrowed rhyme.
         borrows = self.near(rhymes) if self.book.tones(character) == LEVEL else rhymes
-        jars = rhymes
+        jars = readings
         for group in self._families(used, character):
             jars |= group
         return rhymes, readings, borrows, jars
