@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -47,24 +48,23 @@ ROWS: tuple[tuple[str, str, Callable[[WayFigures], float | None]], ...] = (
 def show(results: Results) -> None:
     """Print the tables on stdout."""
     console = Console(highlight=False)
-    table = Table("", *results.names)
+    table = Table("", *results.names, box=box.SIMPLE)
     for column in table.columns[1:]:
         column.justify = "right"
     for title, unit, figure in ROWS:
         table.add_row(title, *(shown(figure(each), unit) for each in results.figures))
     console.print(table)
 
-    kinds = Table("kind", "poems", "infeasible", *results.names)
+    kinds = Table("all rules", "feasible", *results.names, box=box.SIMPLE)
     for column in kinds.columns[1:]:
         column.justify = "right"
     for kind in KINDS:
         chosen = [[a for a in some if a.kind == kind] for some in results.attempts]
         if chosen[0]:
             each = [figures_of(some) for some in chosen]
-            counts = (str(each[0].asked), str(each[0].infeasible))
-            kinds.add_row(kind, *counts, *(shown(f.all_rules, "%") for f in each))
+            feasible = f"{each[0].asked - each[0].infeasible} of {each[0].asked}"
+            kinds.add_row(kind, feasible, *(shown(f.all_rules, "%") for f in each))
     console.print(kinds)
-    console.print("(the second table: all rules together, by the kind of the heads)")
     for line in notes(results):
         console.print(Text(line))
 
