@@ -40,6 +40,8 @@ from benchmarks.acrostics.ways import Way, ways_to_write
 from poetgen.checkpoint import Checkpoint, load_checkpoint
 from poetgen.corpus.script import to_simplified, to_traditional
 from poetgen.corpus.store import open_corpus
+from poetgen.dataset.runs import FILE as RUNS
+from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.tokenizers import tokenizer_named
 from poetgen.dataset.vocabulary import Vocabulary
 from poetgen.errors import CorpusError, PoetgenError, TemplateError
@@ -104,22 +106,26 @@ def run(arguments: argparse.Namespace) -> Results:
     asked = requests_for(read_entries(), arguments.heads, arguments.form, arguments.at, rules)
     corpus = corpus_of(arguments.corpus, checkpoint)
 
-    poet = Poet.load(checkpoint.folder)
-    ways = ways_to_write(poet, arguments.tones, options, fault_count)
+    model = engine_for(checkpoint)
+    poet = Poet.of(checkpoint, model)
+    simple = Poet(model, checkpoint.vocabulary, checkpoint.name, checkpoint.script)
+    ways = ways_to_write(poet, simple, arguments.tones, options, fault_count)
     attempts = write_all(poet, ways, asked, arguments.seed)
     nats = [read_all(judge, some) for some in attempts]
     everyone = [all(nat is not None for nat in row) for row in zip(*nats, strict=True)]
     compared = [
         [nat if whole else None for nat, whole in zip(some, everyone, strict=True)] for some in nats
     ]
-    borrowed = borrowed_lines(corpus, checkpoint, attempts)
+    runs = RunFilter.load(checkpoint.folder / RUNS, checkpoint.config.get("corpus", {}))
+    borrowed = borrowed_lines(corpus, runs, checkpoint, attempts)
     return Results(
         about={
             "model": checkpoint.name,
             "model_figures": checkpoint.figures,
             "judge_model": judge.name,
             "judge_wrote_the_poems": judge.folder == checkpoint.folder,
-            "corpus": corpus[0] if corpus else None,
+            "lines_looked_for_in": corpus[0] if corpus else runs and "the filter of runs",
+            "keeps_off_training_poems": runs is not None,
             "entries": len(asked),
             "compared_in_nats": sum(everyone),
             "forms": {
@@ -261,13 +267,14 @@ def corpus_of(name: str | None, checkpoint: Checkpoint) -> tuple[str, Sequence[s
 
 def borrowed_lines(
     corpus: tuple[str, Sequence[str]] | None,
+    runs: RunFilter | None,
     checkpoint: Checkpoint,
     attempts: Sequence[Sequence[Attempt]],
 ) -> Callable[[str], bool] | None:
-    """What says whether a line stands in the corpus."""
-    if corpus is None:
-        return None
+    """What says whether a line stands in the corpus, or by the filter, or nothing."""
     said = said_by(checkpoint.vocabulary, checkpoint.script)
+    if corpus is None:
+        return None if runs is None else lambda line: runs.borrowed_line(said(line))
     lines = {
         line: said(line)
         for some in attempts

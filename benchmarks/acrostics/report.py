@@ -86,10 +86,12 @@ def notes(results: Results) -> list[str]:
         f"{about['model']}; {about['entries']} heads ({forms}), {ours.infeasible} infeasible; "
         f"by {about['rules']['rhyme_book']}",
         f"{reader}, {about['compared_in_nats']} poems of each way",
-        f"lines borrowed: from {about['corpus']}"
-        if about["corpus"]
-        else "lines borrowed: not measured, the training corpus is not imported here",
+        f"lines borrowed: by {about['lines_looked_for_in']}"
+        if about["lines_looked_for_in"]
+        else "lines borrowed: not measured, for want of the training corpus",
     ]
+    if not about["keeps_off_training_poems"]:
+        lines.append("this checkpoint has no filter of its training poems to keep off them")
     if results.rules_cost is not None:
         cost, error = results.rules_cost
         lines.append(f"the rules cost {cost:.3f} ± {error:.3f} nats a character (standard error)")

@@ -2,7 +2,8 @@
 
 The simpler ways are given more than their users have: the same form masks and habits of verse as
 ours (what `--tones off` keeps), so that every line has its length and every head its place for
-nothing. What they lack is the rules of tone and rhyme, and drafts that compete.
+nothing. What they lack is the rules of tone and rhyme, the filter that keeps ours off the training
+poems, and drafts that compete.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ class Rejection:
 
 def ways_to_write(
     poet: Poet,
+    simple: Poet,
     tones: str,
     options: SamplingOptions,
     faults: Callable[[Request, WrittenPoem], int],
@@ -117,7 +119,8 @@ def ways_to_write(
     """All ways, ours first.
 
     Args:
-        poet: The model that all of them use.
+        poet: The model.
+        simple: The same without the filter of its training poems, for the simpler ways.
         tones: What ours is asked for: it comes again without rules, unless there are none.
         options: How ours chooses characters. The others take temperature, top-k and top-p from it.
         faults: As in `Rejection`.
@@ -129,7 +132,7 @@ def ways_to_write(
         ways.append(OneDraw("ours, off", poet, off, options))
     return [
         *ways,
-        OneDraw("plain", poet, off, plain),
-        OneDraw("argmax", poet, off, replace(plain, top_k=1)),
-        Rejection("rejection", poet, plain, _REJECTION_BATCH, faults),
+        OneDraw("plain", simple, off, plain),
+        OneDraw("argmax", simple, off, replace(plain, top_k=1)),
+        Rejection("rejection", simple, plain, _REJECTION_BATCH, faults),
     ]

@@ -5,6 +5,7 @@ import math
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -228,6 +229,29 @@ def test_borrowed_lines_are_whole_lines() -> None:
     corpus = ["白日依山尽，黄河入海流。欲穷千里目，更上一层楼。", "床前明月光，疑是地上霜。"]
     wanted = {"黄河入海流", "床前明月光", "河入海流", "白日依山尽黄河入海流", "春眠不觉晓"}
     assert lines_in(corpus, wanted) == {"黄河入海流", "床前明月光"}
+
+
+def test_without_the_corpus_the_filter_says_what_is_borrowed(model: Path) -> None:
+    class Runs:
+        def borrowed_line(self, line: str) -> bool:
+            return line in TOWER[1:2]
+
+    checkpoint = load_checkpoint(model)
+    runs: Any = Runs()
+    by_filter = program.borrowed_lines(None, runs, checkpoint, [[an_attempt(TOWER)]])
+    assert by_filter is not None
+    assert [by_filter(line) for line in TOWER] == [False, True, False, False]
+    by_corpus = program.borrowed_lines(
+        ("corpus", ["白日依山尽，"]), runs, checkpoint, [[an_attempt(TOWER)]]
+    )
+    assert by_corpus is not None
+    assert [by_corpus(line) for line in TOWER] == [True, False, False, False]
+    assert program.borrowed_lines(None, None, checkpoint, []) is None
+
+
+def test_a_glyph_of_the_other_script_is_read_as_the_one_that_the_model_knows(model: Path) -> None:
+    said = program.said_by(load_checkpoint(model).vocabulary, "simplified")
+    assert said("雲龍") == "云龍"  # The model knows 云, and neither 龍 nor 龙.
 
 
 # Reading and writing with a model
