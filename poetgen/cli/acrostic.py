@@ -63,6 +63,8 @@ def acrostic(
     device: str,
     as_json: bool,
     quiet: bool,
+    rank: bool,
+    cite: bool,
     **choices: Any,
 ) -> int:
     """Write acrostic poems (藏头诗): every line holds one of HEADS, and tone and rhyme are kept.
@@ -76,6 +78,7 @@ def acrostic(
     poetgen acrostic 平安喜乐 --form qilv               on the odd lines of eight
     poetgen acrostic 梅兰竹菊 --tones strict --rhyme 东 --first-line-rhymes yes
     poetgen acrostic 平安喜乐 --rhyme-book 新韵 --pattern zeqi
+    poetgen acrostic 春夏秋冬 -n 5 --cite               each line's nearest in the corpus
     poetgen acrostic 生日快乐呀 --form free --line-length 5
     poetgen acrostic --heads-file names.txt --json > poems.jsonl
     """  # noqa: D301
@@ -102,9 +105,12 @@ def acrostic(
     poet = load_poet(model, device)
     return write_and_show(
         poet,
-        [wish for wish in wishes for _ in range(count)],
+        wishes,
+        count,
         seed,
         sampling_options(**choices),
+        rank=rank,
+        cite=cite,
         as_json=as_json,
         quiet=quiet,
     )

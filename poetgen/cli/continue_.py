@@ -41,6 +41,8 @@ def continue_(
     device: str,
     as_json: bool,
     quiet: bool,
+    rank: bool,
+    cite: bool,
     **choices: Any,
 ) -> int:
     """Write on from the first line or lines of a poem.
@@ -66,9 +68,12 @@ def continue_(
     poet = load_poet(model, device)
     return write_and_show(
         poet,
-        [wish] * count,
+        [wish],
+        count,
         seed,
         sampling_options(**choices),
+        rank=rank,
+        cite=cite,
         as_json=as_json,
         quiet=quiet,
     )

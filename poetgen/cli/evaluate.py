@@ -190,9 +190,7 @@ def _writing(
     from poetgen.writing.figures import measure, random_requests, write_poems
     from poetgen.writing.poet import Poet
 
-    poet = Poet(
-        engine_for(checkpoint, device), checkpoint.vocabulary, checkpoint.name, checkpoint.script
-    )
+    poet = Poet.of(checkpoint, engine_for(checkpoint, device))
     trained_on = checkpoint.config["training"].get("forms") or ()
     forms = [form for form in FORMS if form.name in trained_on] or FORMS
     requests = random_requests(checkpoint.vocabulary, count, seed, forms)

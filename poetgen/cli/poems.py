@@ -7,6 +7,7 @@ alone, poems apart by an empty row; with `--json`, one object a poem.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import sys
@@ -22,6 +23,7 @@ from poetgen.verse.forms import FORMS
 from poetgen.verse.poem import MARKS, Poem
 
 if TYPE_CHECKING:
+    from poetgen.writing.citation import Citations
     from poetgen.writing.poet import Poet, Verdict, WrittenPoem
     from poetgen.writing.request import Request
     from poetgen.writing.sampler import SamplingOptions
@@ -93,7 +95,7 @@ _OPTIONS = (
         metavar="N",
         type=click.IntRange(1, 10_000),
         default=1,
-        help="How many poems to write for the same request.",
+        help="How many different poems to write for the same request, the best first.",
     ),
     click.option(
         "--temperature",
@@ -117,7 +119,7 @@ _OPTIONS = (
         "--seed",
         metavar="S",
         type=click.IntRange(0),
-        help="The same seed gives the same poem; poem k of a run has seed S + k.",
+        help="The same seed gives the same poem; those of a run have S, S + 1 and so on.",
     ),
     click.option(
         "--particles",
@@ -129,6 +131,16 @@ _OPTIONS = (
         "--decoding",
         type=click.Choice(["particles", "plain", "beam"]),
         help="particles: a fair draw under the rules; plain: a single draft; beam: the likeliest.",
+    ),
+    click.option(
+        "--rank/--no-rank",
+        default=True,
+        help="Show the best draft of each poem, leave out twins; or the one drawn, in order.",
+    ),
+    click.option(
+        "--cite",
+        is_flag=True,
+        help="Name the nearest line of the training corpus, its author and poem, for each line.",
     ),
     click.option(
         "--model",
@@ -177,59 +189,127 @@ class Wish:
 def write_and_show(
     poet: Poet,
     wishes: Sequence[Wish],
+    count: int,
     seed: int | None,
     options: SamplingOptions,
     *,
+    rank: bool,
+    cite: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Write poems batch by batch and show each batch as it is done.
+    """Write `count` poems for each wish, and show each batch as it is done.
 
-    Poem k is drawn with `seed + k`, or a random number + k where there is no seed.
+    Poem k is drawn with `seed + k`, or a random number + k where there is no seed. Where that is
+    a twin of another for the same wish, it is written again with a number after all of these.
 
     Returns:
         The exit status: 1 if a poem could not be written, else 0.
     """
     first = secrets.randbelow(_SEEDS) if seed is None else seed
     on_screen = sys.stdout.isatty() and not as_json
+    indent = _INDENT if on_screen else ""
     captions = on_screen and not quiet
-    if on_screen and len(wishes) == 1:
+    citations = _citations(poet, quiet=quiet) if cite else None
+    if on_screen and len(wishes) == count == 1:
         # A poem by itself is shown while it is being written.
         request = wishes[0].request
-        text = _show(poet.stream(request, first, options), indent=_INDENT)
+        text = _show(poet.stream(request, first, options, rank=rank), indent=_INDENT)
+        lines = Poem.from_text(text).lines
+        if citations:
+            _show_citations(citations, lines, indent)
         if captions:
             from poetgen.writing.poet import judge
 
-            verdict = judge(request, Poem.from_text(text).lines)
-            _show_caption(request, verdict, poet.name, first)
+            _show_caption(request, judge(request, lines), poet.name, first)
         return 0
 
-    count = 0
+    shown = 0
     refused: set[Wish] = set()
-    for start in range(0, len(wishes), _TOGETHER):
-        batch = wishes[start : start + _TOGETHER]
-        seeds = range(first + start, first + start + len(batch))
-        with _progress(start, len(wishes), quiet=quiet):
-            outcomes = poet.write([wish.request for wish in batch], seeds, options)
-        for wish, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, TemplateError):
-                if wish not in refused:  # Said once, however many poems were asked for.
-                    _refuse(wish, outcome, as_json=as_json)
-                refused.add(wish)
-            elif as_json:
-                console.print_json(_record(outcome, wish.request))
-            else:
-                if count:
-                    click.echo()
-                count += 1
-                _show(_spelled(outcome), indent=_INDENT if on_screen else "")
-                if captions:
-                    _show_caption(wish.request, outcome, poet.name, outcome.seed)
-                elif not quiet:
-                    for fault in _forced_faults(wish.request, outcome):
-                        console.print_warning(f"{''.join(outcome.lines[:1])} …, {fault}")
+    for wish, outcome in _written(poet, wishes, count, first, options, rank=rank, quiet=quiet):
+        if isinstance(outcome, TemplateError):
+            if wish not in refused:  # Said once, however many poems were asked for.
+                _refuse(wish, outcome, as_json=as_json)
+            refused.add(wish)
+        elif as_json:
+            record = _record(outcome, wish.request)
+            if citations:
+                record["citations"] = [asdict(citations.nearest(line)) for line in outcome.lines]
+            console.print_json(record)
+        else:
+            if shown:
+                click.echo()
+            shown += 1
+            _show(_spelled(outcome), indent)
+            if citations:
+                _show_citations(citations, outcome.lines, indent)
+            if captions:
+                _show_caption(wish.request, outcome, poet.name, outcome.seed)
+            elif not quiet:
+                for fault in _forced_faults(wish.request, outcome):
+                    console.print_warning(f"{''.join(outcome.lines[:1])} …, {fault}")
         sys.stdout.flush()
     return 1 if refused else 0
+
+
+def _written(
+    poet: Poet,
+    wishes: Sequence[Wish],
+    count: int,
+    first: int,
+    options: SamplingOptions,
+    *,
+    rank: bool,
+    quiet: bool,
+) -> Iterator[tuple[Wish, WrittenPoem | TemplateError]]:
+    """Write, yielding poems or why there is none, batch by batch."""
+    total = len(wishes) * count
+    if count == 1 or not rank:
+        todo = [wish for wish in wishes for _ in range(count)]
+        for start in range(0, total, _TOGETHER):
+            batch = todo[start : start + _TOGETHER]
+            seeds = range(first + start, first + start + len(batch))
+            with _progress(start, total, quiet=quiet):
+                outcomes = poet.write([wish.request for wish in batch], seeds, options, rank=rank)
+            yield from zip(batch, outcomes, strict=True)
+        return
+
+    more = itertools.count(first + total)
+    for number, wish in enumerate(wishes):
+        start = number * count
+        own = itertools.chain(range(first + start, first + start + count), more)
+        try:
+            with _progress(start, total, quiet=quiet) as advance:
+                poems = poet.write_different(wish.request, count, own, options, advance)
+        except TemplateError as error:
+            yield wish, error
+            continue
+        yield from ((wish, poem) for poem in poems)
+        if len(poems) < count and not quiet:
+            console.print_warning(
+                f"only {len(poems)} of {count} poems: the others came out the same but for a "
+                "little; --temperature higher or --no-rank gives more"
+            )
+
+
+def _citations(poet: Poet, *, quiet: bool) -> Citations:
+    """What finds lines of the poet's corpus, made now where it was not made before."""
+    from poetgen.writing.citation import Citations, corpus_of
+
+    corpus = corpus_of(poet)
+    if quiet or not sys.stderr.isatty():
+        return Citations(corpus)
+    with console.messages().status("looking for lines"):
+        return Citations(corpus)
+
+
+def _show_citations(citations: Citations, lines: Sequence[str], indent: str) -> None:
+    click.echo()
+    for line in lines:
+        found = citations.nearest(line)
+        whose = console.clean(f"{found.author}《{found.title}》") if found.nearest else "—"
+        told = f"{line}  {found.nearest}  {whose}  {found.shared}/{len(line)}"
+        click.echo(indent + console.styled(told, dim=True))
 
 
 def _show(characters: Iterable[tuple[str, bool]], indent: str) -> str:
@@ -295,6 +375,8 @@ def _record(poem: WrittenPoem, request: Request) -> dict[str, Any]:
         "seed": poem.seed,
         "model": poem.model,
         "nats_per_character": poem.nats_per_character,
+        "cost": poem.cost,
+        "borrowed_share": poem.borrowed_share,
     }
 
 
@@ -307,10 +389,14 @@ def _refuse(wish: Wish, error: TemplateError, *, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def _progress(done: int, total: int, *, quiet: bool) -> Iterator[None]:
-    """A bar on stderr while a batch is written, gone before its poems are printed."""
+def _progress(done: int, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while a batch is written, gone before its poems are printed.
+
+    Yields:
+        To be called with the poems that are done of this batch.
+    """
     if quiet or total <= _TOGETHER or not sys.stderr.isatty():
-        yield
+        yield lambda _: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -318,5 +404,5 @@ def _progress(done: int, total: int, *, quiet: bool) -> Iterator[None]:
     with Progress(
         *columns, console=console.messages(), transient=True, redirect_stdout=False
     ) as progress:
-        progress.add_task("", completed=done, total=total)
-        yield
+        task = progress.add_task("", completed=done, total=total)
+        yield lambda written: progress.update(task, completed=done + written)

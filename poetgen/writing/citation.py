@@ -23,14 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from poetgen import files, folders
-from poetgen.corpus.store import open_corpus
+from poetgen.corpus.store import SAMPLE, corpora_folder, open_corpus
 from poetgen.dataset.runs import Codes, code_points
 from poetgen.errors import CorpusError
 from poetgen.verse.poem import MARKS
 
 if TYPE_CHECKING:
-    from poetgen.checkpoint import Checkpoint
     from poetgen.corpus.store import Corpus
+    from poetgen.writing.poet import Poet
 
 _FORMAT = 1  # Raise it when the same corpus comes to another index.
 _BREAK = re.compile(f"[{MARKS}]")
@@ -57,20 +57,20 @@ class Citation:
     shared: int = 0
 
 
-def corpus_of(checkpoint: Checkpoint) -> Corpus:
-    """The corpus that a model was trained on.
+def corpus_of(poet: Poet) -> Corpus:
+    """The corpus that a poet was trained on.
 
     Raises:
         CorpusError: It is not imported here.
     """
-    name = str(checkpoint.config["corpus"].get("name", ""))
-    try:
+    name = poet.corpus
+    # An imported corpus and the sample are looked for by name; a path has none.
+    if name == SAMPLE or (name and (corpora_folder() / name).is_dir()):
         return open_corpus(name)
-    except CorpusError as error:
-        raise CorpusError(
-            f"the corpus '{name}', which {checkpoint.name} was trained on, is not imported",
-            hint=f"--cite needs it: poetgen corpus import PATH --name {name}",
-        ) from error
+    raise CorpusError(
+        f"the corpus '{name}', which {poet.name} was trained on, is not imported here",
+        hint=f"--cite needs it: poetgen corpus import PATH --name {name}",
+    )
 
 
 class Citations:
@@ -167,9 +167,10 @@ def _made(texts: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
 def _opened(path: Path) -> dict[str, npt.NDArray[Any]] | None:
     """An index that was kept, or None where there is none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        # Opened here: of a file that is no archive, np.load would leave its own open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return {name: kept[name] for name in ("pairs", "starts", "lines", "firsts")}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
         return None
 
 

@@ -15,7 +15,9 @@ CHARACTERS = (
 """Enough to write an octave by the rules: 阳 and 先 have all the feet of one."""
 
 
-def write_random_model(folder: Path, cell: str = "lstm", seed: int = 0) -> Path:
+def write_random_model(
+    folder: Path, cell: str = "lstm", seed: int = 0, corpus: str = "none"
+) -> Path:
     """Write a small model that knows `CHARACTERS` and the marks of verse."""
     vocabulary = Vocabulary((*SPECIALS, *"，。！？；：、", *CHARACTERS))
     config = ModelConfig(
@@ -32,7 +34,7 @@ def write_random_model(folder: Path, cell: str = "lstm", seed: int = 0) -> Path:
         tokenizer="char",
         script="simplified",
         vocabulary=vocabulary,
-        corpus={"name": "none", "content_hash": "", "licence": "CC0", "poems": 0},
+        corpus={"name": corpus, "content_hash": "", "licence": "CC0", "poems": 0},
         training={},
     )
     save_weights(folder, arrays, {})

@@ -66,9 +66,11 @@ def test_json_has_the_keys_that_scripts_rely_on(run_cli: Run, model: str) -> Non
     assert list(first) == [
         "heads", "form", "pattern", "rhyme_book", "rhyme_group", "faults",
         "lines", "text", "seed", "model", "nats_per_character",
+        "cost", "borrowed_share",
     ]  # fmt: skip
     assert (first["heads"], first["form"], first["model"]) == ("春夏秋冬", "五绝", "nonsense")
-    assert (first["seed"], second["seed"]) == (5, 6)
+    assert {first["seed"], second["seed"]} == {5, 6}
+    assert first["cost"] <= second["cost"]
     assert [len(line) for line in first["lines"]] == [5, 5, 5, 5]
     assert "".join(c for c in first["text"] if c not in MARKS) == "".join(first["lines"])
     assert first["nats_per_character"] > 0
@@ -145,7 +147,10 @@ def test_without_json_a_bad_line_is_named_on_stderr(run_cli: Run, model: str) ->
 def test_each_line_of_a_file_gets_count_poems_and_its_own_seeds(run_cli: Run, model: str) -> None:
     options = ["--heads-file", "-", "--model", model, "-n", "2", "--seed", "7", "--json"]
     found = records(run_cli("acrostic", *options, input="春夏秋冬\n春夏秋冬\n"))
-    assert [record["seed"] for record in found] == [7, 8, 9, 10]
+    assert [{record["seed"] for record in some} for some in (found[:2], found[2:])] == [
+        {7, 8},
+        {9, 10},
+    ]
     assert len({record["text"] for record in found}) == 4
 
 
@@ -317,9 +322,9 @@ def test_on_a_terminal_the_heads_are_red_and_the_seed_is_told(model: str) -> Non
 def test_a_terminal_shows_the_poem_that_a_pipe_gets(run_cli: Run, model: str) -> None:
     # One by itself is streamed, several are not; both must be the poem of the seed.
     arguments = ["acrostic", "春夏秋冬", "--model", model, "--seed", "5"]
-    piped = run_cli(*arguments).stdout.split()
-    for count in ("1", "2"):
-        _, screen = on_terminal([*arguments, "-q", "-n", count])
+    for more in ([], ["-n", "2", "--no-rank"]):
+        piped = run_cli(*arguments, *more).stdout.split()[:4]
+        _, screen = on_terminal([*arguments, "-q", *more])
         assert screen.split()[:4] == piped
 
 
@@ -340,3 +345,52 @@ def test_a_large_batch_shows_a_bar_on_the_terminal_and_keeps_it_out_of_the_poems
     raw, _ = on_terminal([*arguments, ">", str(out)])
     assert "/70" in raw
     assert len([json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]) == 70
+
+
+def test_a_beam_is_one_poem_and_says_so(run_cli: Run, model: str) -> None:
+    arguments = ["acrostic", "春夏秋冬", "--model", model, "--decoding", "beam", "--particles", "4"]
+    done = run_cli(*arguments, "-n", "3", "--json")
+    assert len(records(done)) == 1
+    assert "only 1 of 3 poems" in done.stderr
+    assert len(records(run_cli(*arguments, "-n", "3", "--json", "--no-rank"))) == 3
+
+
+@pytest.fixture
+def cited(run_cli: Run, tmp_path: Path) -> list[str]:
+    """How to ask a model that was trained on the corpus `mine`, which is imported."""
+    corpus = tmp_path / "mine.jsonl"
+    poem = {"lines": ["春云山水人", "夏日月天河", "秋雪江海湖", "冬风松竹梅"], "title": "四时"}
+    corpus.write_text(json.dumps({**poem, "author": "某人"}), encoding="utf-8")
+    assert run_cli("corpus", "import", str(corpus), "--name", "mine").returncode == 0
+    folder = write_random_model(tmp_path / "checkpoints" / "citing", corpus="mine")
+    return ["acrostic", "春夏秋冬", "--form", "五绝", "--model", str(folder), "--cite"]
+
+
+def test_cite_names_the_nearest_line_its_author_and_its_poem(
+    run_cli: Run, cited: list[str]
+) -> None:
+    (record,) = records(run_cli(*cited, "--seed", "1", "--json"))
+    assert [each["line"] for each in record["citations"]] == record["lines"]
+    for found in record["citations"]:
+        assert found["author"] == ("某人" if found["nearest"] else "")
+    shown = run_cli(*cited, "--seed", "1").stdout
+    assert "".join(shown.split()[:4]) == record["text"]
+    continued = run_cli("continue", "秋雪江海湖，", *cited[4:], "--json")
+    (found, *_) = json.loads(continued.stdout)["citations"]
+    assert found == {
+        "line": "秋雪江海湖",
+        "nearest": "秋雪江海湖",
+        "title": "四时",
+        "author": "某人",
+        "shared": 5,
+    }
+    on_pipe = run_cli("continue", "秋雪江海湖，", *cited[4:]).stdout
+    assert "秋雪江海湖  秋雪江海湖  某人《四时》  5/5" in on_pipe
+
+
+def test_cite_without_the_corpus_says_what_to_import(run_cli: Run, model: str) -> None:
+    done = run_cli("acrostic", "春夏秋冬", "--model", model, "--cite")
+    assert done.returncode == 1
+    assert "the corpus 'none'" in done.stderr
+    assert "poetgen corpus import PATH --name none" in done.stderr
+    assert done.stdout == ""
