@@ -66,6 +66,7 @@ _FACTORS = np.array(
 )
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
+_BIT = (1 << np.arange(8)).astype(np.uint8)
 
 
 class RunFilter:
@@ -113,9 +114,10 @@ class RunFilter:
         found = np.zeros(len(keys), np.bool_)
         left = np.arange(len(keys))
         for probe in range(_PROBES):  # Half of what is not there is gone after each.
-            places = _place(keys[left], probe, self._size)
-            bits = self._bits[places >> np.uint64(3)] >> (places & np.uint64(7)).astype(np.uint8)
-            left = left[(bits & 1).astype(np.bool_)]
+            places = _place(keys, probe, self._size)
+            octets = self._bits.take((places >> np.uint64(3)).view(np.int64))
+            there = np.flatnonzero(octets & _BIT.take((places & np.uint64(7)).view(np.int64)))
+            keys, left = keys.take(there), left.take(there)
         found[left] = True
         return found
 
@@ -133,10 +135,14 @@ class RunFilter:
         runs = self.contains_runs(line)
         return bool(len(runs)) and bool(runs.all())
 
-    def cliches_in(self, line: str) -> int:
-        """How many of a line's runs of three are among the commonest of the corpus."""
+    def contains_cliches(self, line: str) -> Bools:
+        """Which of a line's runs of three are among the commonest of the corpus."""
         keys = packed(_windows(code_points(line), CLICHE, every=True))
-        return int(np.isin(keys, self._cliches).sum())
+        if not len(self._cliches):
+            return np.zeros(len(keys), np.bool_)
+        places = np.searchsorted(self._cliches, keys).clip(max=len(self._cliches) - 1)
+        found: Bools = self._cliches[places] == keys
+        return found
 
     def save(self, path: Path, corpus: Mapping[str, Any]) -> None:
         """Write the filter to a file, whole or not at all.

@@ -94,6 +94,6 @@ class Novelty:
             fixed = sum(int(terms_of(line[start + i : start + i + 1], i)[0]) for i in range(RUN))
             sums = np.full(len(left), fixed % 2**64, np.uint64)
             for place in range(max(first, start), min(end, start + RUN)):
-                sums += self._terms[length][place - first, place - start, left]
+                sums += self._terms[length][place - first, place - start].take(left)
             left = left[self._runs.contains(mixed(sums))]
         return left

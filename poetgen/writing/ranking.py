@@ -27,7 +27,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from poetgen.dataset.runs import RUN, RunFilter, code_points
+from poetgen.dataset.runs import CLICHE, RUN, RunFilter, code_points
 
 Forced: TypeAlias = Sequence[Sequence[bool]]
 """For each line, for each of its characters, whether the request fixed it."""
@@ -94,14 +94,19 @@ def appraise(
     """
     borrowed = cliches = free_runs = 0
     if runs is not None:
+        # All lines are looked up as one text, for speed; what goes over their ends is passed over.
+        text = "".join(lines)
+        threes = runs.contains_cliches(text).tolist()
+        fives = runs.contains_runs(text).tolist()
+        start = 0
         for line, fixed in zip(lines, forced, strict=True):
-            if all(fixed):
-                continue
-            cliches += runs.cliches_in(line)
-            found = runs.contains_runs(line)
-            chosen = [not all(fixed[i : i + RUN]) for i in range(len(found))]
-            borrowed += sum(bool(is_in) and free for is_in, free in zip(found, chosen, strict=True))
-            free_runs += sum(chosen)
+            for i in range(len(line) - CLICHE + 1):
+                cliches += threes[start + i] and not all(fixed[i : i + CLICHE])
+            for i in range(len(line) - RUN + 1):
+                if not all(fixed[i : i + RUN]):
+                    borrowed += fives[start + i]
+                    free_runs += 1
+            start += len(line)
     return Appraisal(
         nats_per_character=nats_per_character,
         repeated=_repeated(lines, forced),
