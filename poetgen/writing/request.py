@@ -56,7 +56,7 @@ class Rules:
             more. Where heads leave no poem without a fault, "strict" writes none and "loose" the
             one with the fewest.
         rhyme_book: The book that tones and rhymes are judged by; any name that it has.
-        rhyme: "auto", or a rhyme group by its name or any character in it.
+        rhyme: "auto", or a level rhyme group by its name or any character in it.
         first_line_rhymes: "auto", "yes" or "no".
         pattern: "auto", "平起" (pingqi) or "仄起" (zeqi).
 
@@ -89,7 +89,13 @@ class Rules:
                         hint="leave one of them out",
                     )
         elif self.rhyme != AUTO:
-            rhyme_book(self.rhyme_book).group_named(self.rhyme)
+            group = rhyme_book(self.rhyme_book).group_named(self.rhyme)
+            if not group.is_level:
+                raise TemplateError(
+                    f"--rhyme {self.rhyme} is an oblique group of {self.rhyme_book}",
+                    hint="regular verse rhymes level: name a level group",
+                )
+            object.__setattr__(self, "rhyme", group.name)
 
 
 class RulesAsked(TypedDict, total=False):

@@ -138,6 +138,7 @@ class Regulation:
         """
         self._rules = request.rules
         self._form = request.form
+        self._is_continuation = bool(request.first_lines)
         self._sounds = sounds
         self._book = sounds.book
         self._lines = [line.glyphs for line in request.layout()]
@@ -385,7 +386,9 @@ class Regulation:
             if value != AUTO
         ]
         ways = [f"leave {' and '.join(asked)} to auto"] if asked else []
-        ways.append("change what clashes or move it with --at")
+        ways.append(
+            "change what clashes" + ("" if self._is_continuation else ", move it with --at")
+        )
         return TemplateError(
             f"no poem keeps every rule with what is asked for. {told}"
             + (f"; and {more} more" if more > 0 else ""),

@@ -282,6 +282,73 @@ def test_writing_on_a_cpu_imports_neither_torch_nor_rich_nor_jieba(model: str) -
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("form", ["五绝", "七绝", "五律", "七律"])
+@pytest.mark.parametrize("tones", ["loose", "strict"])
+def test_the_judge_of_check_finds_no_fault(run_cli: Run, model: str, form: str, tones: str) -> None:
+    options = ["--form", form, "--tones", tones, "--model", model]
+    written = run_cli("acrostic", "春夏秋冬", *options)
+    assert written.returncode == 0, written.stderr
+    judged = run_cli("check", "-", "--tones", tones, "--json", input=written.stdout)
+    [report] = records(judged)
+    assert (report["form"], report["faults"]) == (form, [])
+    assert report["regulated"]
+    assert report["rhymed"]
+
+
+def test_rhyme_and_pattern_are_those_asked_for(run_cli: Run, model: str) -> None:
+    options = ["--rhyme", "香", "--pattern", "zeqi", "--first-line-rhymes", "yes", "--json"]
+    [record] = records(run_cli("acrostic", "春夏秋冬", *options, "--model", model))
+    assert record["pattern"] == "仄起首句入韵"
+    assert (record["rhyme_book"], record["rhyme_group"]) == ("平水韵", "阳")
+    assert record["faults"] == []
+    done = run_cli("acrostic", "春夏秋冬", "--rhyme-book", "xinyun", "--json", "--model", model)
+    assert records(done)[0]["rhyme_book"] == "新韵"
+
+
+def test_a_fault_that_the_heads_force_is_told_and_strict_refuses_it(
+    run_cli: Run, model: str
+) -> None:
+    # The second characters of a quatrain are 平仄仄平 or 仄平平仄.
+    arguments = ["acrostic", "春春春春", "--at", "2", "--model", model]
+    done = run_cli(*arguments)
+    assert len(done.stdout.splitlines()) == 4
+    assert "warning: " in done.stderr
+    assert "character 2: 失" in done.stderr
+    assert run_cli(*arguments, "-q").stderr == ""
+    assert run_cli(*arguments, "--tones", "off").stderr == ""
+    [record] = records(run_cli(*arguments, "--json"))
+    assert {"name", "line", "position", "character", "message"} == set(record["faults"][0])
+    refused = run_cli(*arguments, "--tones", "strict")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    error, hint = refused.stderr.splitlines()
+    assert "character 2: 春 is 平 where" in error
+    assert "--tones loose" in hint
+    [record] = records(run_cli(*arguments, "--tones", "strict", "--json"))
+    assert "春 is 平" in record["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--form", "free", "--tones", "strict"], ["--tones strict", "--form free"]),
+        (["--form", "free", "--rhyme", "东"], ["--rhyme 东", "--form free"]),
+        (["--tones", "off", "--pattern", "平起"], ["--pattern 平起", "--tones off"]),
+        (["--rhyme", "月"], ["--rhyme 月", "oblique", "平水韵"]),
+        (["--rhyme", "老"], ["'老'", "平水韵"]),
+        (["--rhyme-book", "切韵"], ["切韵"]),
+        (["--pattern", "level"], ["--pattern is 'level'"]),
+    ],
+)
+def test_a_rule_that_cannot_apply_is_named(
+    run_cli: Run, model: str, arguments: list[str], named: list[str]
+) -> None:
+    done = run_cli("acrostic", "春夏秋冬", *arguments, "--model", model)
+    assert (done.returncode, done.stdout) == (1, "")
+    error, hint = done.stderr.splitlines()
+    assert all(part in error for part in named)
+    assert hint.startswith("hint: ")
+
+
 def test_the_help_speaks_of_the_temperature_that_is_the_default() -> None:
     help_of = {option.name: getattr(option, "help", "") for option in acrostic.params}
     assert str(SamplingOptions().temperature) in help_of["temperature"]
@@ -317,6 +384,17 @@ def test_on_a_terminal_the_heads_are_red_and_the_seed_is_told(model: str) -> Non
     assert [line[:3] for line in lines] == ["  春", "  夏", "  秋", "  冬"]
     assert empty == ""
     assert re.fullmatch(r"  七绝 · [平仄]起首句不?入韵 · .韵 · nonsense · seed 5", caption)
+
+
+def test_a_terminal_shows_the_faults_that_the_heads_force(model: str) -> None:
+    arguments = ["acrostic", "春春春春", "--at", "2", "--model", model]
+    _, screen = on_terminal(arguments)
+    poem, faults = screen.split("\n\n")
+    assert len(poem.splitlines()) == 4
+    assert "character 2: 失" in faults
+    _, screen = on_terminal([*arguments, "--tones", "off"])
+    assert re.fullmatch(r"  七绝 · nonsense · seed \d+", screen.splitlines()[-1])
+    assert "失" not in screen
 
 
 def test_a_terminal_shows_the_poem_that_a_pipe_gets(run_cli: Run, model: str) -> None:

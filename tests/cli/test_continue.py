@@ -79,6 +79,20 @@ def test_what_cannot_be_continued_is_one_line_and_status_1(
     assert named in done.stderr.splitlines()[0]
 
 
+def test_a_first_line_decides_the_pattern_and_strict_refuses_what_cannot_go_on(
+    run_cli: Run, model: str
+) -> None:
+    done = run_cli("continue", "白日依山尽", "--tones", "strict", "--json", "--model", model)
+    record = json.loads(done.stdout)
+    assert (record["pattern"], record["faults"]) == ("仄起首句不入韵", [])
+    arguments = ["continue", "春眠不觉晓，处处闻啼鸟。", "--model", model]
+    refused = run_cli(*arguments, "--tones", "strict")
+    assert refused.returncode == 1
+    assert "line 2, character 5: 鸟 is 仄" in refused.stderr
+    assert "--at" not in refused.stderr
+    assert run_cli(*arguments, "-q").stdout.startswith("春眠不觉晓")
+
+
 def test_no_text_is_answered_with_an_example(run_cli: Run) -> None:
     done = run_cli("continue")
     assert done.returncode == 2

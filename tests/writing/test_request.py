@@ -4,7 +4,13 @@ import pytest
 
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS, form_named, free_form
-from poetgen.writing.request import Request, acrostic_request, continuation_request
+from poetgen.writing.request import (
+    Request,
+    Rules,
+    RulesAsked,
+    acrostic_request,
+    continuation_request,
+)
 
 
 def rows(request: Request) -> list[str]:
@@ -177,3 +183,37 @@ def test_heads_and_first_lines_do_not_mix() -> None:
     request = Request("春夏秋冬", form_named("五绝"), first_lines=("白日依山尽，",))
     with pytest.raises(TemplateError, match="both heads and first lines"):
         request.layout()
+
+
+def test_regular_forms_have_loose_rules_and_the_free_form_has_none() -> None:
+    assert acrostic_request("春夏秋冬").rules == Rules(tones="loose")
+    assert acrostic_request("春夏秋冬", "free").rules == Rules(tones="off")
+    assert acrostic_request("春夏秋冬", "free", tones="off", rhyme="auto").rules.tones == "off"
+    assert continuation_request("白日依山尽", tones=None, pattern="zeqi").rules == Rules(
+        pattern="仄起"
+    )
+    assert Request("春夏秋冬", form_named("五绝")).rules.tones == "off"
+
+
+def test_a_rule_is_the_same_by_any_of_its_names() -> None:
+    assert Rules(rhyme_book="PingShui") == Rules()
+    assert Rules("strict", "中华新韵", " 光 ", "YES", "pingqi") == Rules(
+        "strict", "新韵", "唐", "yes", "平起"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ({"tones": "free"}, "--tones is 'free'"),
+        ({"first_line_rhymes": "maybe"}, "--first-line-rhymes is 'maybe'"),
+        ({"pattern": "平"}, "--pattern is '平'"),
+        ({"rhyme": "月"}, "--rhyme 月 is an oblique group"),
+        ({"rhyme_book": "切韵"}, "切韵"),
+        ({"tones": "off", "first_line_rhymes": "no"}, "--first-line-rhymes no .* --tones off"),
+    ],
+)
+def test_a_rule_that_there_is_not_is_named(rules: RulesAsked, named: str) -> None:
+    with pytest.raises(TemplateError, match=named) as caught:
+        acrostic_request("春夏秋冬", **rules)
+    assert caught.value.hint

@@ -175,6 +175,10 @@ def test_pattern_and_rhyme_are_those_asked_for(asked: RulesAsked, pattern: str, 
             acrostic_request("月天日天", "五绝", at="tail", tones="strict"),
             ["line 4, character 5: 天 is the foot of line 2 already"],
         ),
+        (  # 中 could be read as a rhyme in line 1, pattern or no.
+            acrostic_request("中风月中", "五绝", at="tail", tones="strict", first_line_rhymes="no"),
+            ["line 4, character 5: 中 is the foot of line 1 already"],
+        ),
         (
             acrostic_request("月日雪天", "五绝", at="tail", tones="strict"),
             ["line 2, character 5: 日 is 仄 where"],
