@@ -35,12 +35,14 @@ class Cell:
         gates: Blocks of hidden_size rows in its weight matrices.
         states: Arrays of shape (num_layers, B, hidden_size) that it carries from step to step.
         build: Makes the layers of a network, batch first.
+        learning_rate_share: Of a preset's learning rate, what this cell bears.
     """
 
     name: str
     gates: int
     states: int
     build: Callable[[ModelConfig], nn.RNNBase]
+    learning_rate_share: float = 1.0
 
 
 def _build_rnn(config: ModelConfig) -> nn.RNNBase:
@@ -88,7 +90,9 @@ def _between_layers(config: ModelConfig) -> float:
 CELLS: dict[str, Cell] = {
     cell.name: cell
     for cell in (
-        Cell("rnn", gates=1, states=1, build=_build_rnn),
+        # Nothing gates what goes into its state: at `small` it went from perplexity 2,400 up to
+        # 5,600 at the preset's rate, and down to 1,200 in 150 steps at a third of it.
+        Cell("rnn", gates=1, states=1, build=_build_rnn, learning_rate_share=1 / 3),
         Cell("lstm", gates=4, states=2, build=_build_lstm),
         Cell("gru", gates=3, states=1, build=_build_gru),
     )

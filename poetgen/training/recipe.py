@@ -11,11 +11,13 @@ from typing import Any
 
 from poetgen import files
 from poetgen.errors import TrainingError
+from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
 from poetgen.training.options import BUDGETS, RECIPE, TrainingOptions, flag_of, preset_named
 
 STATE_FOLDER = "training_state"
 
+_CELL = "lstm"  # Where none is asked for; as in `ModelConfig`.
 _MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)} - {"vocabulary_size"}
 _TRAINING_FIELDS = {field.name for field in dataclasses.fields(TrainingOptions)}
 
@@ -46,9 +48,9 @@ class Recipe:
         Raises:
             TrainingError: No such preset, or a value out of range.
         """
-        chosen = preset_named(preset)
-        training = {**chosen.training, **_only(given, _TRAINING_FIELDS)}
-        model = {**chosen.model, **_only(given, _MODEL_FIELDS)}
+        chosen = _of_preset(preset, given.get("cell", _CELL))
+        training = _only({**chosen, **given}, _TRAINING_FIELDS)
+        model = _only({**chosen, **given}, _MODEL_FIELDS)
         ModelConfig(vocabulary_size=5, **model)  # Complains now, not after the corpus is read.
         return cls(
             corpus=corpus,
@@ -73,8 +75,7 @@ class Recipe:
         """
         asked = dict(given)
         if preset is not None:
-            chosen = preset_named(preset)
-            asked = {**chosen.model, **chosen.training, **given}
+            asked = {**_of_preset(preset, self.model.get("cell", _CELL)), **given}
             for name in BUDGETS:
                 if name not in given:
                     asked.pop(name, None)
@@ -125,6 +126,14 @@ class Recipe:
             raise TrainingError(
                 f"{path} is damaged", hint="train anew, with another --output"
             ) from None
+
+
+def _of_preset(name: str, cell: str) -> dict[str, Any]:
+    """The fields that a preset fills in for a network of this cell."""
+    preset = preset_named(name)
+    share = cell_named(cell).learning_rate_share
+    learning_rate = share * preset.training["learning_rate"]
+    return {**preset.model, **preset.training, "learning_rate": learning_rate}
 
 
 def _only(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

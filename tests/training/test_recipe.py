@@ -20,6 +20,22 @@ def test_what_is_asked_for_goes_before_the_preset() -> None:
     assert (recipe.training.steps, recipe.training.minutes) == (10, None)
 
 
+def test_a_preset_gives_each_cell_the_learning_rate_that_it_bears() -> None:
+    rates = {
+        cell: Recipe.of_flags("sample", "small", {"cell": cell}).training.learning_rate
+        for cell in ("rnn", "lstm", "gru")
+    }
+    assert rates["lstm"] == rates["gru"] == 3e-3
+    assert rates["rnn"] == pytest.approx(1e-3)
+    asked = Recipe.of_flags("sample", "small", {"cell": "rnn", "learning_rate": 0.5})
+    assert asked.training.learning_rate == 0.5
+
+
+def test_a_run_of_another_cell_goes_on_with_its_preset(tmp_path: Path) -> None:
+    run = Recipe.of_flags("sample", "small", {"cell": "rnn"})
+    assert run.resumed_with(tmp_path, "sample", "small", {"cell": "rnn"}) == run
+
+
 def test_two_budgets_are_refused() -> None:
     with pytest.raises(TrainingError, match="--steps and --epochs"):
         begun(epochs=3)
