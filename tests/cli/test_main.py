@@ -176,10 +176,13 @@ def test_an_interrupt_ends_with_status_130_and_no_traceback(model: str, tmp_path
         cwd=tmp_path,
         encoding="utf-8",
     )
-    assert child.stdout is not None
-    first = child.stdout.readline()  # So it is at work, and the poems it made are out.
-    child.send_signal(signal.SIGINT)
-    _, stderr = child.communicate(timeout=60)
+    try:
+        assert child.stdout is not None
+        first = child.stdout.readline()  # So it is at work, and the poems it made are out.
+        child.send_signal(signal.SIGINT)
+        _, stderr = child.communicate(timeout=60)
+    finally:
+        child.kill()
     assert first.startswith("春")
     assert (child.returncode, stderr.strip()) == (130, "interrupted")
 
