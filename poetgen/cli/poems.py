@@ -95,7 +95,7 @@ _OPTIONS = (
         metavar="N",
         type=click.IntRange(1, 10_000),
         default=1,
-        help="How many different poems to write for the same request, the best first.",
+        help="How many different poems to write for the same request, the best first (of each 32).",
     ),
     click.option(
         "--temperature",
@@ -277,19 +277,25 @@ def _written(
     more = itertools.count(first + total)
     for number, wish in enumerate(wishes):
         start = number * count
-        own = itertools.chain(range(first + start, first + start + count), more)
+        own = range(first + start, first + start + count)
+        poems = poet.write_different(wish.request, count, itertools.chain(own, more), options)
+        done = 0
         try:
-            with _progress(start, total, quiet=quiet) as advance:
-                poems = poet.write_different(wish.request, count, own, options, advance)
+            while True:
+                with _progress(start + done, total, quiet=quiet):
+                    poem = next(poems, None)
+                if poem is None:
+                    break
+                done += 1
+                yield wish, poem
         except TemplateError as error:
             yield wish, error
-            continue
-        yield from ((wish, poem) for poem in poems)
-        if len(poems) < count and not quiet:
-            console.print_warning(
-                f"only {len(poems)} of {count} poems: the others came out the same but for a "
-                "little; --temperature higher or --no-rank gives more"
-            )
+        else:
+            if done < count and not quiet:
+                console.print_warning(
+                    f"only {done} of {count} poems: the others came out the same but for a "
+                    "little; --temperature higher or --no-rank gives more"
+                )
 
 
 def _citations(poet: Poet, *, quiet: bool) -> Citations:
@@ -389,14 +395,10 @@ def _refuse(wish: Wish, error: TemplateError, *, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def _progress(done: int, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while a batch is written, gone before its poems are printed.
-
-    Yields:
-        To be called with the poems that are done of this batch.
-    """
+def _progress(done: int, total: int, *, quiet: bool) -> Iterator[None]:
+    """A bar on stderr while a batch is written, gone before its poems are printed."""
     if quiet or total <= _TOGETHER or not sys.stderr.isatty():
-        yield lambda _: None
+        yield
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -404,5 +406,5 @@ def _progress(done: int, total: int, *, quiet: bool) -> Iterator[Callable[[int],
     with Progress(
         *columns, console=console.messages(), transient=True, redirect_stdout=False
     ) as progress:
-        task = progress.add_task("", completed=done, total=total)
-        yield lambda written: progress.update(task, completed=done + written)
+        progress.add_task("", completed=done, total=total)
+        yield

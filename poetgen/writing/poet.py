@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, Unpack, cast
@@ -282,8 +282,7 @@ class Poet:
         n: int,
         seeds: Iterator[int],
         options: SamplingOptions | None = None,
-        on_poem: Callable[[int], None] | None = None,
-    ) -> list[WrittenPoem]:
+    ) -> Iterator[WrittenPoem]:
         """Write poems for one request, no two of which are the same but for a little.
 
         Args:
@@ -293,30 +292,29 @@ class Poet:
                 left out. At most three for each poem are tried; of a beam, which they do not
                 change, one.
             options: How to choose characters; None: the defaults.
-            on_poem: Called with the number of poems so far.
 
-        Returns:
-            At most n poems, the best first.
+        Yields:
+            At most n poems, the best first; of many, the best of each 32 first, as they are done.
 
         Raises:
             TemplateError: No poem can be as it was asked for.
             PoetgenError: A seed is negative.
         """
         options = options or SamplingOptions()
-        found: list[WrittenPoem] = []
         variety = Variety(n)
         left = 1 if options.decoding == "beam" else _TRIES * n
-        while len(found) < n and left:
-            batch = list(itertools.islice(seeds, min(n - len(found), left, _TOGETHER)))
-            left -= len(batch)
-            for poem in self.write([request] * len(batch), batch, options):
-                if isinstance(poem, TemplateError):
-                    raise poem
-                if variety.adds(poem.lines, poem.forced):
-                    found.append(poem)
-            if on_poem:
-                on_poem(len(found))
-        return sorted(found, key=lambda poem: order(poem.borrowed_share, poem.cost))
+        for start in range(0, n, _TOGETHER):
+            wanted = min(_TOGETHER, n - start)
+            found: list[WrittenPoem] = []
+            while len(found) < wanted and left:
+                batch = list(itertools.islice(seeds, min(wanted - len(found), left)))
+                left -= len(batch)
+                for poem in self.write([request] * len(batch), batch, options):
+                    if isinstance(poem, TemplateError):
+                        raise poem
+                    if variety.adds(poem.lines, poem.forced):
+                        found.append(poem)
+            yield from _best_first(found)
 
     def stream(
         self,
@@ -361,7 +359,7 @@ class Poet:
             raise PoetgenError(f"-n is {n}", hint="it must be at least 1")
         first = secrets.randbelow(2**32) if seed is None else seed
         if rank:
-            return self.write_different(request, n, itertools.count(first), options)
+            return _best_first(self.write_different(request, n, itertools.count(first), options))
         poems = []
         for poem in self.write([request] * n, range(first, first + n), options, rank=False):
             if isinstance(poem, TemplateError):
@@ -405,6 +403,10 @@ class Poet:
                 (draft, appraise(_lines(rows), _forced(rows), nats / characters, self._runs))
             )
         return min(appraised, key=lambda each: each[1].order)
+
+
+def _best_first(poems: Iterable[WrittenPoem]) -> list[WrittenPoem]:
+    return sorted(poems, key=lambda poem: order(poem.borrowed_share, poem.cost))
 
 
 def _rows(request: Request, template: Template, draft: Draft) -> list[list[tuple[str, bool]]]:

@@ -155,7 +155,7 @@ def test_several_poems_differ_and_a_twins_seed_is_left_out() -> None:
     request = acrostic_request("春夏", "free", line_length=3, tones="off")
     alone = {seed: poet.write([request], [seed], options)[0] for seed in range(18)}
     assert len({poem.text for poem in alone.values() if isinstance(poem, WrittenPoem)}) < 18
-    several = poet.write_different(request, 6, itertools.count(), options)
+    several = list(poet.write_different(request, 6, itertools.count(), options))
     assert [alone[poem.seed] for poem in several] == several
     for one, other in itertools.combinations(several, 2):
         agree = [a == b for a, b in zip(one.text, other.text, strict=True)]
