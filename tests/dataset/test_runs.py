@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poetgen.dataset.encoded import EncodedSplit
@@ -40,7 +40,7 @@ def filter_of(texts: list[str], vocabulary: Vocabulary = CHARACTERS) -> RunFilte
 lines = st.text(st.sampled_from(HAN), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(lines, min_size=1, max_size=5), max_size=5))
 def test_every_line_of_the_corpus_is_found_whatever_the_corpus(poems: list[list[str]]) -> None:
     runs = filter_of(["，".join(poem) + "。" for poem in poems])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poetgen.corpus.store import Corpus, CorpusInfo, read_corpus, write_corpus
@@ -48,7 +48,7 @@ def test_a_line_with_nothing_in_common_has_none(citations: Citations) -> None:
         assert citations.nearest(line) == Citation(line)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     poems=st.lists(
         st.lists(st.text("春夏秋冬", min_size=1, max_size=7), min_size=1, max_size=4),

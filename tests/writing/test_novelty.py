@@ -1,7 +1,7 @@
 """What would complete a borrowed line is told for every token, and nothing else is."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poetgen.dataset.runs import RunFilter
@@ -17,7 +17,7 @@ def filter_of(lines: list[str], vocabulary: Vocabulary = CHARACTERS) -> RunFilte
     return RunFilter.build(split_of([vocabulary.encode(line) for line in lines]), vocabulary)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     corpus=st.lists(st.text(st.sampled_from(FEW), min_size=5, max_size=9), max_size=30),
     before=st.text(st.sampled_from(FEW), max_size=8),
