@@ -183,11 +183,10 @@ class Aims:
                 )
 
     def _repeated_feet(self) -> Iterator[Clash]:
+        """重韵. A first foot that could be read level counts, whatever the pattern."""
         first_use: dict[str, int] = {}
         for number in (0, *self.even):
             foot = self.feet[number]
-            if foot and number == 0 and self._book.tones(foot) == OBLIQUE:
-                continue  # It cannot be taken for a rhyme.
             if foot and first_use.setdefault(foot, number) != number:
                 message = f"is the foot of line {first_use[foot] + 1} already"
                 yield self._clash(number, self.length - 1, message)

@@ -121,6 +121,9 @@ def test_the_judge_finds_no_fault_whatever_the_model_says_and_whatever_the_heads
     else:
         assert report.regulated
         assert report.rhymed
+        asked = request.rules.first_line_rhymes
+        if asked != "auto" and request.layout()[0].glyphs[-1] is None:
+            assert ("不入韵" in poem.pattern) == (asked == "no")
     assert "".join(c for c, _ in poet.stream(request, seed, options)) == poem.text
 
 
@@ -137,6 +140,28 @@ def test_an_octaves_middle_couplets_have_no_character_in_both_lines(
             couplet = poem.lines[first : first + 2]
             if len(poem.lines) == 8:
                 assert not set(couplet[0]) & set(couplet[1])
+
+
+def test_a_first_foot_that_can_be_read_either_way_binds_the_rhyme() -> None:
+    # 看 closes 中仄仄平平 as much as 中仄仄平仄, until a second line that rescues nothing.
+    request = continuation_request("日月月天看", tones="strict")
+    for poem in random_poet(SMALL, 1).write([request] * 20, range(20)):
+        assert isinstance(poem, WrittenPoem)
+        assert poem.faults == ()
+
+
+def test_feet_of_two_groups_leave_the_judge_no_other_rhyme() -> None:
+    # 星 may stand beside 庚 but not beside 阳; 行, and what else this vocabulary has of 庚 in
+    # plenty, is in both. The judge takes the first that the feet share.
+    book = rhyme_book()
+    yang, geng = book.group_named("阳"), book.group_named("庚")
+    both = [c for c in book.members(geng) if yang in book.readings(c)]
+    assert len(both) > 5
+    vocabulary = Vocabulary((*SPECIALS, *MARKS, *dict.fromkeys((*CHARACTERS, *both, *"声名生城"))))
+    request = continuation_request("天天月月星，月月月天行。")
+    for poem in random_poet(vocabulary, 1).write([request] * 40, range(40)):
+        assert isinstance(poem, WrittenPoem)
+        assert (poem.rhyme_group, poem.faults) == ("庚", ())
 
 
 @pytest.mark.parametrize(
