@@ -106,6 +106,7 @@ class Regulation:
         """
         self._sounds = sounds
         self._aims = aims = Aims(request, sounds)
+        self._first_line_must_rhyme = request.rules.first_line_rhymes == "yes"
         self.clashes = aims.best[0].clashes
         if self.clashes and request.rules.tones == "strict":
             raise aims.refusal()
@@ -187,6 +188,14 @@ class Regulation:
                 tokens = np.flatnonzero(np.array(ends)[tones_of])
                 after = self._rhyme_after(standing.rhyme, number, way, tokens)
                 mask[tokens] = self._can_end(number, *after)
+        if number == 0 and self._first_line_must_rhyme:
+            # A foot that can be read oblique may be taken for one that does not rhyme.
+            sure = [
+                n < left or t[-1:] != EITHER
+                for t, n in zip(self._sounds.tones, lengths, strict=True)
+            ]
+            surely_rhyming: Mask = mask & np.array(sure)[tones_of]
+            return surely_rhyming if surely_rhyming.any() else mask
         return mask
 
     def _rhyme_after(

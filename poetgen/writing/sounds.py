@@ -61,16 +61,21 @@ class Sounds:
                     self.quiet |= book.level_mask & ~jars
         self.tones = tuple(index)
 
-    @functools.cache  # noqa: B019 - there is one of it for a lexicon.
     def _ending(self, character: str) -> tuple[int, int, int, int]:
         """What a character rhymes with, can be read as, borrows from and jars with."""
-        used = self.book.for_writing
-        rhymes = used.mask(character) & self.book.level_mask
-        readings = self.book.mask(character) & self.book.level_mask
+        book = self.book
+        used = book.for_writing.mask(character)
+        return self._of_groups(used, book.mask(character), book.tones(character) == LEVEL)
+
+    @functools.cache  # noqa: B019 - there is one of it for a lexicon.
+    def _of_groups(self, used: int, known: int, is_level: bool) -> tuple[int, int, int, int]:
+        # Thousands of characters stand in a few hundred sets of groups.
+        rhymes = used & self.book.level_mask
+        readings = known & self.book.level_mask
         # One that could be read oblique would not be taken for a borrowed rhyme.
-        borrows = self.near(rhymes) if self.book.tones(character) == LEVEL else rhymes
+        borrows = self.near(rhymes) if is_level else rhymes
         jars = readings
-        for group in self._families(used, character):
+        for group in self._families(used):
             jars |= group
         return rhymes, readings, borrows, jars
 
@@ -92,19 +97,19 @@ class Sounds:
 
     def sounds_like(self, foot: str) -> int:
         """The group that the judge finds a foot jar with (撞韵): in all its readings; or 0."""
-        families = self._families(self.book, foot)
+        families = self._families(self.book.mask(foot))
         if len(families) < len(self.book.readings(foot)) or len(set(families)) != 1:
             return 0
         return families[0]
 
-    def _families(self, book: RhymeBook, character: str) -> list[int]:
-        """The level groups that the oblique readings of a character answer to, 0 for none.
+    def _families(self, groups: int) -> list[int]:
+        """The level groups that the oblique ones of some groups answer to, 0 for none.
 
         An entering tone is left out: it ends in a stop in the classical book, and sounds like none.
         """
         return [
             self._level.get(group.family, 0)
-            for group in book.readings(character)
+            for group in self.book.group_masks(groups)
             if group.tone in "上去仄"
         ]
 

@@ -298,3 +298,12 @@ def test_without_rules_a_poem_is_judged_all_the_same() -> None:
     assert poem.faults == check(poem.lines).faults != ()
     [poem] = poet.acrostic("天天天天", "free", seed=1)
     assert (poem.pattern, poem.rhyme_group, poem.faults) == ("", "", ())
+
+
+def test_a_first_line_that_must_rhyme_ends_on_a_character_that_is_only_level() -> None:
+    # 应 rhymes too, but has an oblique reading: the judge would say that the line does not rhyme.
+    rules = Rules(tones="loose", rhyme_book="新韵", first_line_rhymes="yes")
+    request = Request("", form_named("五绝"), first_lines=("一不不不",), rules=rules)
+    poet = random_poet(SMALL, 0, 0.1, 0)
+    poems = poet.write([request] * 30, range(30), SamplingOptions(particles=1))
+    assert all(isinstance(p, WrittenPoem) and p.pattern.endswith("首句入韵") for p in poems)
