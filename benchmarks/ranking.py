@@ -19,9 +19,10 @@ from poetgen.corpus.store import open_corpus
 from poetgen.dataset.runs import FILE, RunFilter
 from poetgen.dataset.splits import PARTS, assign_parts, hash_poems
 from poetgen.verse.poem import Poem
-from poetgen.writing.poet import Poet, WrittenPoem
+from poetgen.writing.poet import Poet
 from poetgen.writing.ranking import Appraisal, appraise
 from poetgen.writing.request import acrostic_request
+from poetgen.writing.written import WrittenPoem
 
 
 def main() -> None:

@@ -50,9 +50,10 @@ from poetgen.verse.forms import FORMS, form_named
 from poetgen.verse.patterns import STYLES
 from poetgen.verse.phonology import PINGSHUI
 from poetgen.writing.engine import engine_for
-from poetgen.writing.poet import Poet, WrittenPoem
+from poetgen.writing.poet import Poet
 from poetgen.writing.request import OFF, Request, Rules
 from poetgen.writing.sampler import SamplingOptions
+from poetgen.writing.written import WrittenPoem
 
 
 def main() -> None:

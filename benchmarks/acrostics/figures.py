@@ -23,8 +23,8 @@ from poetgen.verse.prosody import check
 from poetgen.writing.choice import log_normalised
 from poetgen.writing.engine import StepModel
 from poetgen.writing.figures import measure
-from poetgen.writing.poet import WrittenPoem
 from poetgen.writing.request import OFF, Request
+from poetgen.writing.written import WrittenPoem
 
 Doubles = npt.NDArray[np.float64]
 

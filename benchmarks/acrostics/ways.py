@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from poetgen.errors import TemplateError
-from poetgen.writing.poet import Poet, WrittenPoem
+from poetgen.writing.poet import Poet
 from poetgen.writing.request import OFF, Request, Rules
 from poetgen.writing.sampler import SamplingOptions
+from poetgen.writing.written import WrittenPoem
 
 _REJECTION_BATCH = 16
 """Drafts at a time: enough for the network to be fast, few enough to use the time up."""

@@ -24,9 +24,10 @@ from poetgen.verse.poem import MARKS, Poem
 
 if TYPE_CHECKING:
     from poetgen.writing.citation import Citations
-    from poetgen.writing.poet import Poet, Verdict, WrittenPoem
+    from poetgen.writing.poet import Poet
     from poetgen.writing.request import Request
     from poetgen.writing.sampler import SamplingOptions
+    from poetgen.writing.written import Verdict, WrittenPoem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -219,7 +220,7 @@ def write_and_show(
         if citations:
             _show_citations(citations, lines, indent)
         if captions:
-            from poetgen.writing.poet import judge
+            from poetgen.writing.written import judge
 
             _show_caption(request, judge(request, lines), poet.name, first)
         return 0

@@ -22,8 +22,9 @@ from poetgen.writing.request import Request
 
 if TYPE_CHECKING:
     from poetgen.dataset.vocabulary import Vocabulary
-    from poetgen.writing.poet import Poet, WrittenPoem
+    from poetgen.writing.poet import Poet
     from poetgen.writing.sampler import SamplingOptions
+    from poetgen.writing.written import WrittenPoem
 
 HEAD_CHOICES = 1000
 """Heads are drawn from so many of the vocabulary's commonest characters."""

@@ -29,9 +29,9 @@ from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS, form_named
 from poetgen.verse.poem import is_han
 from poetgen.writing.engine import engine_for
-from poetgen.writing.poet import WrittenPoem
 from poetgen.writing.request import Request, Rules
 from poetgen.writing.sampler import SamplingOptions
+from poetgen.writing.written import WrittenPoem
 from tests.cli.random_model import write_random_model
 
 ENTRIES = read_entries()

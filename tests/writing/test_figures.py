@@ -13,8 +13,9 @@ from poetgen.writing.figures import (
     random_requests,
     write_poems,
 )
-from poetgen.writing.poet import Poet, WrittenPoem
+from poetgen.writing.poet import Poet
 from poetgen.writing.request import Request
+from poetgen.writing.written import WrittenPoem
 from tests.writing.fakes import CHARACTERS, MarkovModel, RandomTable
 
 

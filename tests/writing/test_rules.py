@@ -12,7 +12,7 @@ from poetgen.verse.forms import FORMS, PoemForm, form_named
 from poetgen.verse.phonology import RHYME_BOOKS, rhyme_book
 from poetgen.verse.prosody import check
 from poetgen.writing.lexicon import Lexicon
-from poetgen.writing.poet import Poet, WrittenPoem
+from poetgen.writing.poet import Poet
 from poetgen.writing.request import (
     Request,
     Rules,
@@ -23,6 +23,7 @@ from poetgen.writing.request import (
 from poetgen.writing.rules import Regulation
 from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.sounds import sounds_of
+from poetgen.writing.written import WrittenPoem
 from tests.writing.fakes import MarkovModel, RandomTable
 
 MARKS = "，。？！；"
