@@ -38,19 +38,6 @@ from poetgen.errors import CheckpointError, PoetgenError, TrainingError, Vocabul
 from poetgen.models.config import ModelConfig
 from poetgen.tensors import read_metadata, read_tensors, write_tensors
 
-__all__ = [
-    "Checkpoint",
-    "CheckpointSummary",
-    "find_checkpoint",
-    "list_checkpoints",
-    "load_checkpoint",
-    "read_tensors",
-    "save_weights",
-    "summary_of",
-    "write_description",
-    "write_tensors",
-]
-
 FORMAT_VERSION = 1
 CONFIG, VOCABULARY, WEIGHTS, CARD = "config.json", "vocab.txt", "model.safetensors", "card.md"
 TRAINING_STATE = "training_state"

@@ -12,9 +12,7 @@ from poetgen.cli.poems import (
     FORM_NAMES,
     RULES,
     Wish,
-    load_poet,
     place_of_head,
-    sampling_options,
     write_and_show,
     writing_options,
 )
@@ -57,15 +55,7 @@ def acrostic(
     form: str,
     line_length: int | None,
     at: str | int,
-    count: int,
-    seed: int | None,
-    model: str | None,
-    device: str,
-    as_json: bool,
-    quiet: bool,
-    rank: bool,
-    cite: bool,
-    **choices: Any,
+    **options: Any,
 ) -> int:
     """Write acrostic poems (藏头诗): every line holds one of HEADS, and tone and rhyme are kept.
 
@@ -90,7 +80,7 @@ def acrostic(
         )
     from poetgen.writing.request import acrostic_request
 
-    rules: Any = {name: choices.pop(name) for name in RULES}
+    rules: Any = {name: options.pop(name) for name in RULES}
 
     def ask(heads: str) -> Request:
         return acrostic_request(heads, form, at=at, line_length=line_length, **rules)
@@ -98,22 +88,11 @@ def acrostic(
     ask("春")  # A form that is not there is no fault of any line of a file: say so at once.
     if heads_file is None:
         wishes = [Wish(ask(heads or ""))]
-        if not as_json:  # Which gets its refusal as an object, when its turn comes.
+        if not options["as_json"]:  # Which gets its refusal as an object, when its turn comes.
             wishes[0].request.layout()  # Say what is wrong before a model is loaded.
     else:
         wishes = [Wish(ask(text), where) for where, text in read_heads(heads_file)]
-    poet = load_poet(model, device)
-    return write_and_show(
-        poet,
-        wishes,
-        count,
-        seed,
-        sampling_options(**choices),
-        rank=rank,
-        cite=cite,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    return write_and_show(wishes, **options)
 
 
 def read_heads(name: str) -> list[tuple[str, str]]:

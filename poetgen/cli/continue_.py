@@ -10,8 +10,6 @@ from poetgen.cli.poems import (
     FORM_NAMES,
     RULES,
     Wish,
-    load_poet,
-    sampling_options,
     write_and_show,
     writing_options,
 )
@@ -35,15 +33,7 @@ def continue_(
     text: tuple[str, ...],
     form: str | None,
     line_length: int | None,
-    count: int,
-    seed: int | None,
-    model: str | None,
-    device: str,
-    as_json: bool,
-    quiet: bool,
-    rank: bool,
-    cite: bool,
-    **choices: Any,
+    **options: Any,
 ) -> int:
     """Write on from the first line or lines of a poem.
 
@@ -61,19 +51,8 @@ def continue_(
     from poetgen.writing.request import continuation_request
 
     rows = "\n".join(" ".join(text).split())
-    rules: Any = {name: choices.pop(name) for name in RULES}
+    rules: Any = {name: options.pop(name) for name in RULES}
     wish = Wish(continuation_request(rows, form, line_length=line_length, **rules))
-    if not as_json:
+    if not options["as_json"]:
         wish.request.layout()  # Say what is wrong before a model is loaded.
-    poet = load_poet(model, device)
-    return write_and_show(
-        poet,
-        [wish],
-        count,
-        seed,
-        sampling_options(**choices),
-        rank=rank,
-        cite=cite,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    return write_and_show([wish], **options)

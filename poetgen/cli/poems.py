@@ -188,18 +188,21 @@ class Wish:
 
 
 def write_and_show(
-    poet: Poet,
     wishes: Sequence[Wish],
+    *,
     count: int,
     seed: int | None,
-    options: SamplingOptions,
-    *,
+    model: str | None,
+    device: str,
     rank: bool,
     cite: bool,
     as_json: bool,
     quiet: bool,
+    **choices: Any,
 ) -> int:
     """Write `count` poems for each wish, and show each batch as it is done.
+
+    Takes the flags of `writing_options` but those of the rules, which are in the wishes.
 
     Poem k is drawn with `seed + k`, or a random number + k where there is no seed. Where that is
     a twin of another for the same wish, it is written again with a number after all of these.
@@ -207,6 +210,8 @@ def write_and_show(
     Returns:
         The exit status: 1 if a poem could not be written, else 0.
     """
+    poet = load_poet(model, device)
+    options = sampling_options(**choices)
     first = secrets.randbelow(_SEEDS) if seed is None else seed
     on_screen = sys.stdout.isatty() and not as_json
     indent = _INDENT if on_screen else ""

@@ -26,9 +26,9 @@ import filelock
 import numpy as np
 import torch
 
-from poetgen.checkpoint import read_tensors, write_tensors
 from poetgen.errors import CheckpointError, TrainingError
 from poetgen.models.language_model import LanguageModel, load_arrays, to_arrays
+from poetgen.tensors import read_tensors, write_tensors
 from poetgen.training.recipe import STATE_FOLDER
 
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
