@@ -36,6 +36,7 @@ from poetgen.dataset.tokenizers import TOKENIZERS
 from poetgen.dataset.vocabulary import Vocabulary
 from poetgen.errors import CheckpointError, PoetgenError, TrainingError, VocabularyError
 from poetgen.models.config import ModelConfig
+from poetgen.quantization import restored, stored
 from poetgen.tensors import read_metadata, read_tensors, write_tensors
 
 FORMAT_VERSION = 1
@@ -141,27 +142,35 @@ def write_description(
 
 
 def save_weights(
-    folder: Path, arrays: Mapping[str, npt.NDArray[Any]], figures: Mapping[str, Any]
+    folder: Path,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    figures: Mapping[str, Any],
+    storage: str = "float32",
 ) -> None:
     """Put weights and their figures in place of those in `folder`, all at once.
 
     Args:
         folder: A folder that `write_description` wrote to.
-        arrays: Every array of the model, float32, or float16 for half the size.
+        arrays: Every array of the model, float32 or float16.
         figures: What was measured of these weights; anything that JSON can hold.
+        storage: One of `poetgen.quantization.STORAGES`.
 
     Raises:
-        CheckpointError: The folder has no description or another model's, or an array holds NaN.
+        CheckpointError: The folder has no description or another model's, or an array holds NaN
+            or, in this storage, would hold an infinite number.
         OSError: The disk is full; the old weights are untouched.
     """
     config, model = _read_config(folder)
     path = folder / WEIGHTS
     _check_arrays(path, arrays, model)
+    small = stored(arrays, storage)
+    if storage != "float32":
+        _check_arrays(path, restored(path, small), model)
     metadata = {
         "description": _description_hash(config),
         "figures": json.dumps(dict(figures), ensure_ascii=False),
     }
-    write_tensors(path, arrays, metadata)
+    write_tensors(path, small, metadata)
 
 
 def load_checkpoint(name: str | Path | None = None) -> Checkpoint:
@@ -200,6 +209,7 @@ def load_checkpoint(name: str | Path | None = None) -> Checkpoint:
         raise CheckpointError(
             f"{path} belongs to another {CONFIG} than the one beside it", hint=_COPY_AGAIN
         )
+    arrays = restored(path, arrays)
     _check_arrays(path, arrays, model)
     return Checkpoint(
         folder=folder,
@@ -208,7 +218,7 @@ def load_checkpoint(name: str | Path | None = None) -> Checkpoint:
         tokenizer=config["tokenizer"],
         script=config["script"],
         vocabulary=vocabulary,
-        arrays={name: array.astype(np.float32, copy=False) for name, array in arrays.items()},
+        arrays=arrays,
         figures=_figures(path, metadata),
         config=config,
     )

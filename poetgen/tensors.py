@@ -22,7 +22,7 @@ from poetgen.errors import CheckpointError
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-DTYPES = ("uint8", "int64", "float16", "float32", "float64")
+DTYPES = ("uint8", "int8", "int64", "float16", "float32", "float64")
 """The kinds of array that a file of ours holds."""
 
 _COMES_FROM = "copy it again from where it came, or use another checkpoint"

@@ -11,7 +11,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "poetgen"
 
 # From the ground up. A module imports from its own floor and from those below it, never above.
 FLOORS = (
-    ("poetgen.errors", "poetgen.folders", "poetgen.files", "poetgen.tensors"),
+    (
+        "poetgen.errors",
+        "poetgen.folders",
+        "poetgen.files",
+        "poetgen.tensors",
+        "poetgen.quantization",
+    ),
     ("poetgen.verse",),
     ("poetgen.corpus",),
     ("poetgen.dataset",),
@@ -20,6 +26,7 @@ FLOORS = (
     ("poetgen.models",),
     ("poetgen.training",),
     ("poetgen.writing",),
+    ("poetgen.book",),
     ("poetgen.cli",),
 )
 

@@ -77,12 +77,26 @@ def test_a_checkpoint_comes_back_as_it_was_saved(folder: Path) -> None:
         np.testing.assert_array_equal(loaded.arrays[name], array)
 
 
-def test_half_precision_weights_come_back_in_float32(folder: Path) -> None:
-    halves = {name: array.astype(np.float16) for name, array in random_arrays().items()}
-    save_weights(folder, halves, {})
-    for name, array in load_checkpoint(folder).arrays.items():
-        assert array.dtype == np.float32
-        np.testing.assert_array_equal(array, halves[name])
+@pytest.mark.parametrize(("storage", "error"), [("float16", 2e-3), ("int8", 2e-2)])
+def test_weights_in_fewer_bits_come_back_in_float32(
+    folder: Path, storage: str, error: float
+) -> None:
+    whole = (folder / "model.safetensors").stat().st_size
+    save_weights(folder, random_arrays(), FIGURES, storage=storage)
+    assert (folder / "model.safetensors").stat().st_size < whole
+    loaded = load_checkpoint(folder)
+    assert loaded.figures == FIGURES
+    for name, array in random_arrays().items():
+        assert loaded.arrays[name].dtype == np.float32
+        np.testing.assert_allclose(loaded.arrays[name], array, atol=error)
+
+
+def test_weights_too_large_for_half_precision_are_not_saved(folder: Path) -> None:
+    arrays = random_arrays()
+    arrays["output.bias"][0] = 1e6
+    with pytest.raises(CheckpointError, match=r"'output\.bias' holds"):
+        save_weights(folder, arrays, {}, storage="float16")
+    assert load_checkpoint(folder).figures == FIGURES
 
 
 def test_other_programs_can_read_the_weights(folder: Path) -> None:
@@ -229,6 +243,16 @@ _HUGE = (1 << 40).to_bytes(8, "little")
         (
             _change_array(lambda a: a.update({"output.bias": np.zeros(11, np.int64)})),
             "'output.bias' is of int64",
+        ),
+        (
+            _change_array(lambda a: a.update({"output.bias.scale": a["output.bias"]})),
+            "the model has no 'output.bias.scale'",
+        ),
+        (
+            _change_array(
+                lambda a: a.update({"projection.weight": a["projection.weight"].astype(np.int8)})
+            ),
+            "'projection.weight' is of int8, but there is no 'projection.weight.scale'",
         ),
         (
             _change_array(lambda a: a["projection.weight"].__setitem__((0, 0), np.nan)),
@@ -397,6 +421,7 @@ def test_a_summary_tells_what_is_wrong_instead_of_failing(folder: Path) -> None:
 def test_arrays_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:
     arrays: dict[str, npt.NDArray[Any]] = {
         "bytes": np.arange(7, dtype=np.uint8),
+        "signed": np.arange(-3, 3, dtype=np.int8).reshape(3, 2),
         "counts": np.arange(-3, 3, dtype=np.int64).reshape(2, 3),
         "half": np.array([1.5, np.inf], np.float16),
         "single": np.array([[np.nan]], np.float32),
