@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from poetgen.cli.poems import (
+    ASKED,
     FORM_NAMES,
-    RULES,
     Wish,
     place_of_head,
     write_and_show,
@@ -80,10 +80,10 @@ def acrostic(
         )
     from poetgen.writing.request import acrostic_request
 
-    rules: Any = {name: options.pop(name) for name in RULES}
+    asked: Any = {name: options.pop(name) for name in ASKED}
 
     def ask(heads: str) -> Request:
-        return acrostic_request(heads, form, at=at, line_length=line_length, **rules)
+        return acrostic_request(heads, form, at=at, line_length=line_length, **asked)
 
     ask("春")  # A form that is not there is no fault of any line of a file: say so at once.
     if heads_file is None:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from poetgen.cli.poems import (
+    ASKED,
     FORM_NAMES,
-    RULES,
     Wish,
     write_and_show,
     writing_options,
@@ -51,8 +51,8 @@ def continue_(
     from poetgen.writing.request import continuation_request
 
     rows = "\n".join(" ".join(text).split())
-    rules: Any = {name: options.pop(name) for name in RULES}
-    wish = Wish(continuation_request(rows, form, line_length=line_length, **rules))
+    asked: Any = {name: options.pop(name) for name in ASKED}
+    wish = Wish(continuation_request(rows, form, line_length=line_length, **asked))
     if not options["as_json"]:
         wish.request.layout()  # Say what is wrong before a model is loaded.
     return write_and_show([wish], **options)

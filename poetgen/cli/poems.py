@@ -60,10 +60,20 @@ def writing_options(command: Command) -> Command:
     return command
 
 
-RULES = ("tones", "rhyme_book", "rhyme", "first_line_rhymes", "pattern")
-"""The options that ask for rules, as `poetgen.writing.request.Rules` has them."""
+ASKED = ("theme", "style", "tones", "rhyme_book", "rhyme", "first_line_rhymes", "pattern")
+"""The options that say what a poem is to be, as `poetgen.writing.request` has them."""
 
 _OPTIONS = (
+    click.option(
+        "--theme",
+        metavar="TEXT",
+        help="What the poem is to be about: 秋思, or a sentence to take the words from.",
+    ),
+    click.option(
+        "--style",
+        metavar="唐|宋",
+        help="Write in the manner of 唐 (tang) or 宋 (song).",
+    ),
     click.option(
         "--tones",
         type=click.Choice(["loose", "strict", "off"]),
@@ -369,9 +379,11 @@ def _spelled(poem: WrittenPoem) -> Iterator[tuple[str, bool]]:
 
 
 def _asked(request: Request) -> dict[str, Any]:
+    told = {"theme": request.theme, "style": request.style}
+    asked: dict[str, Any] = {name: value for name, value in told.items() if value}
     if request.first_lines:
-        return {"first_lines": list(request.first_lines)}
-    return {"heads": request.heads}
+        return {"first_lines": list(request.first_lines), **asked}
+    return {"heads": request.heads, **asked}
 
 
 def _record(poem: WrittenPoem, request: Request) -> dict[str, Any]:

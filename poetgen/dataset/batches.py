@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from poetgen.dataset.context import withhold
 from poetgen.dataset.encoded import EncodedSplit
 from poetgen.dataset.vocabulary import PAD
 
@@ -35,11 +36,13 @@ class Batch:
         ids: (B, T + 1) int64, each row a poem from BOS to EOS and then PAD.
         lengths: (B,) int64, ids of each poem, BOS and EOS included.
         poems: (B,) int64, which poems of the split these are.
+        context: (B, W) int64, what is read before them; W is 0 where nothing is.
     """
 
     ids: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
     poems: npt.NDArray[np.int64]
+    context: npt.NDArray[np.int64]
 
     @property
     def inputs(self) -> npt.NDArray[np.int64]:
@@ -74,6 +77,9 @@ class Batches:
         seed: Decides every epoch's order.
         shuffle: Whether to shuffle; without, the order is from the shortest poem to the longest.
         max_length: A poem of more ids than this, BOS included, is cut there and so has no EOS.
+        context: What of the poems' contexts is told, where the split has any: "none", "given" (all
+            of it), or "drawn" (each part with its chance; see `poetgen.dataset.context`). It is
+            not counted in the budget.
 
     Raises:
         ValueError: A budget below 1 or a max_length below 2.
@@ -87,6 +93,7 @@ class Batches:
         *,
         shuffle: bool = True,
         max_length: int | None = None,
+        context: Literal["none", "given", "drawn"] = "none",
     ) -> None:
         if token_budget < 1:
             raise ValueError(f"a token budget of {token_budget}")
@@ -95,6 +102,7 @@ class Batches:
         self._split = split
         self._seed = seed
         self._shuffle = shuffle
+        self._context = context
         lengths = np.diff(split.offsets)
         if max_length is not None:
             lengths = np.minimum(lengths, max_length)
@@ -131,18 +139,32 @@ class Batches:
             generator = np.random.default_rng((self._seed, number))
             generator.shuffle(poems)
             generator.shuffle(order)
+        contexts = self._contexts(number)
         # A stable sort of small integers is a radix sort, and leaves equal lengths shuffled.
         poems = poems[np.argsort(self._lengths[poems], kind="stable")]
         for i in order[start:]:
-            yield self._batch(poems[self._starts[i] : self._starts[i + 1]].astype(np.int64))
+            chosen = poems[self._starts[i] : self._starts[i + 1]].astype(np.int64)
+            yield self._batch(chosen, contexts[chosen].astype(np.int64))
 
-    def _batch(self, poems: npt.NDArray[np.int64]) -> Batch:
+    def _contexts(self, epoch: int) -> npt.NDArray[Any]:
+        """(N, W) what is told of each poem in an epoch."""
+        contexts = self._split.contexts
+        if contexts is None:
+            return np.zeros((len(self._split), 0), np.uint16)
+        if self._context == "none":
+            return np.full_like(contexts, PAD)
+        if self._context == "given":
+            return contexts
+        told = withhold(contexts, np.random.default_rng((self._seed, epoch, 1)))
+        return np.where(told, contexts, contexts.dtype.type(PAD))
+
+    def _batch(self, poems: npt.NDArray[np.int64], context: npt.NDArray[np.int64]) -> Batch:
         lengths = self._lengths[poems].astype(np.int64)
         places = np.arange(lengths.max())  # (T + 1,)
         real = places < lengths[:, np.newaxis]  # (B, T + 1)
         ids = np.full(real.shape, PAD, np.int64)
         ids[real] = self._split.ids[(self._split.offsets[poems][:, np.newaxis] + places)[real]]
-        return Batch(ids, lengths, poems)
+        return Batch(ids, lengths, poems, context)
 
 
 def _cut(

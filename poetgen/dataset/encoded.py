@@ -11,6 +11,7 @@ so memory grows with the number of poems (some 20 bytes each), not with their te
         PART.offsets             int64 (N + 1,): where each begins
         PART.characters          int32 (N,): Chinese characters in each
         PART.forms               int8 (N,): its form, as a place in meta.json's list
+        PART.contexts            like ids (N, WIDTH): see `poetgen.dataset.context`
 
 All of it can be made again, so whatever is missing or damaged is made again without a word.
 """
@@ -18,6 +19,7 @@ All of it can be made again, so whatever is missing or damaged is made again wit
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
@@ -32,8 +34,10 @@ import numpy as np
 import numpy.typing as npt
 
 from poetgen import folders
+from poetgen.dataset.context import CONTROLS, WIDTH, contexts_of, reads_context
 from poetgen.dataset.encoding import Ints, Table, count_unknown, numbering_of
 from poetgen.dataset.splits import PARTS, SHARES, assign_parts, hash_poems
+from poetgen.dataset.themes import themes_of
 from poetgen.dataset.tokenizers import Tokenizer, tokenizer_named
 from poetgen.dataset.vocabulary import BOS, Vocabulary
 from poetgen.errors import CorpusError, PoetgenError
@@ -41,7 +45,7 @@ from poetgen.errors import CorpusError, PoetgenError
 if TYPE_CHECKING:
     from poetgen.corpus.store import Corpus
 
-_FORMAT = 1  # Raise it when the same corpus and options come to other files.
+_FORMAT = 2  # Raise it when the same corpus and options come to other files.
 _BLOCK = 1 << 15  # Poems at a time: some 2 M characters, 50 MB of arrays on the way.
 _FILES: dict[str, np.dtype[Any]] = {
     "offsets": np.dtype(np.int64),
@@ -65,6 +69,8 @@ class EncodedSplit:
         forms: (N,) the form of each poem, as a place in `form_names`.
         form_names: The names of the forms of the whole corpus.
         unknown: How many of `ids` are UNK.
+        contexts: (N, WIDTH) what a model may be told of each poem before it, see
+            `poetgen.dataset.context`; None where the vocabulary has no words for it.
     """
 
     name: str
@@ -74,6 +80,7 @@ class EncodedSplit:
     forms: npt.NDArray[np.int8]
     form_names: tuple[str, ...]
     unknown: int
+    contexts: npt.NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -216,13 +223,13 @@ def encode_with(
             hint=f"import the corpus again with --script {script}",
         )
     numbering = numbering_of(tokenizer_named(tokenizer))
-    texts, forms = corpus.texts(), corpus.forms()
-    if part is not None:
-        parts = assign_parts(hash_poems(texts))
-        chosen = np.flatnonzero(parts == PARTS.index(part)).tolist()
-        texts, forms = [texts[i] for i in chosen], [forms[i] for i in chosen]
-    form_names = tuple(dict.fromkeys(forms))
-    numbers, lengths = numbering.number(texts)
+    texts, names = corpus.texts(), corpus.forms()
+    form_names = tuple(sorted(set(names)))
+    forms = _form_codes(names, form_names)
+    parts = assign_parts(hash_poems(texts))
+    chosen = parts == PARTS.index(part) if part is not None else np.ones(len(texts), np.bool_)
+    contexts = _contexts(corpus, texts, vocabulary, forms, form_names, parts)
+    numbers, lengths = numbering.number(list(itertools.compress(texts, chosen)))
     table = Table(numbering, np.unique(numbers).astype(np.int64), vocabulary)
     ids, lengths, characters = table.encode(numbers, lengths)
     return EncodedSplit(
@@ -230,9 +237,10 @@ def encode_with(
         ids=ids,
         offsets=_offsets([lengths]),
         characters=characters.astype(np.int32),
-        forms=_form_codes(forms, form_names),
+        forms=forms[chosen],
         form_names=form_names,
         unknown=count_unknown(ids),
+        contexts=None if contexts is None else contexts[chosen],
     )
 
 
@@ -289,12 +297,15 @@ def _build(
     vocabulary = Vocabulary.build(
         {numbering.token(i): int(in_training[i]) for i in np.flatnonzero(in_training).tolist()},
         min_count,
+        CONTROLS,
     )
     table = Table(numbering, np.flatnonzero(in_training + elsewhere), vocabulary)
 
     names = corpus.forms()
     form_names = tuple(sorted(set(names)))
     forms = _form_codes(names, form_names)
+    contexts = _contexts(corpus, texts, vocabulary, forms, form_names, parts)
+    assert contexts is not None, "this vocabulary has control tokens"
     writers = [_PartWriter(folder, part) for part in PARTS]
     for numbers, block_lengths, block_parts in _blocks(numbered, lengths, parts):
         for i, writer in enumerate(writers):
@@ -307,13 +318,32 @@ def _build(
         "ids": str(table.dtype),
         "form_names": form_names,
         "parts": {
-            writer.part: writer.finish(forms[parts == i]) for i, writer in enumerate(writers)
+            writer.part: writer.finish(forms[parts == i], contexts[parts == i])
+            for i, writer in enumerate(writers)
         },
     }
     vocabulary.save(folder / "vocab.txt")
     meta["checksums"] = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
     record = {"meta": meta, "checksum": _checksum_of(meta)}
     (folder / "meta.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _contexts(
+    corpus: Corpus,
+    texts: Sequence[str],
+    vocabulary: Vocabulary,
+    forms: npt.NDArray[np.int8],
+    form_names: tuple[str, ...],
+    parts: npt.NDArray[np.uint8],
+) -> npt.NDArray[Any] | None:
+    """What a model may be told of every poem; None where the vocabulary has no words for it."""
+    if not reads_context(vocabulary):
+        return None
+    details = corpus.details()
+    training = list(itertools.compress(texts, parts == PARTS.index("train")))
+    themes = themes_of([each.title for each in details], training, vocabulary, corpus.info.script)
+    dynasties = [each.dynasty for each in details]
+    return contexts_of(vocabulary, forms, form_names, dynasties, themes)
 
 
 def _blocks(
@@ -345,12 +375,13 @@ class _PartWriter:
         self._characters.append(characters)
         self._unknown += count_unknown(ids)
 
-    def finish(self, forms: npt.NDArray[np.int8]) -> dict[str, int]:
+    def finish(self, forms: npt.NDArray[np.int8], contexts: npt.NDArray[Any]) -> dict[str, int]:
         self._ids.close()
         arrays = {
             "offsets": _offsets(self._lengths),
             "characters": np.concatenate(self._characters).astype(_FILES["characters"]),
             "forms": forms,
+            "contexts": contexts,
         }
         for name, array in arrays.items():
             array.tofile(self._folder / f"{self.part}.{name}")
@@ -372,8 +403,13 @@ def _open(folder: Path) -> tuple[Vocabulary, dict[str, EncodedSplit]] | None:
         for part in PARTS:
             arrays = {
                 name: _mapped(folder / f"{part}.{name}", dtype)
-                for name, dtype in {"ids": np.dtype(meta["ids"]), **_FILES}.items()
+                for name, dtype in {
+                    "ids": np.dtype(meta["ids"]),
+                    "contexts": np.dtype(meta["ids"]),
+                    **_FILES,
+                }.items()
             }
+            arrays["contexts"] = arrays["contexts"].reshape(-1, WIDTH)
             splits[part] = EncodedSplit(
                 name=part,
                 form_names=tuple(meta["form_names"]),

@@ -78,12 +78,13 @@ class WordTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """Cut `text` into words; what is in no word stays a character."""
-        tokens: list[str] = _jieba_tokenizer().lcut(text, HMM=self._hmm)
+        tokens: list[str] = jieba_tokenizer().lcut(text, HMM=self._hmm)
         return tokens
 
 
 @functools.cache
-def _jieba_tokenizer() -> jieba.Tokenizer:
+def jieba_tokenizer() -> jieba.Tokenizer:
+    """The tokenizer of jieba with its own dictionary, read once."""
     # jieba 0.42 is of 2020: its source has escapes that newer Pythons warn of, and it tries
     # pkg_resources, which warns too. Neither is anything that our user could mend.
     with warnings.catch_warnings():

@@ -56,7 +56,7 @@ class Vocabulary:
                 raise VocabularyError(f"{source}: line {i + 1} is {token!r}, which is no token")
 
     @classmethod
-    def build(cls, counts: Mapping[str, int], min_count: int) -> Self:
+    def build(cls, counts: Mapping[str, int], min_count: int, controls: Sequence[str] = ()) -> Self:
         """Make the vocabulary of a training text.
 
         Every token that is seen `min_count` times gets in, and every character that is, alone or
@@ -65,6 +65,7 @@ class Vocabulary:
         Args:
             counts: How often the tokenizer cut each token.
             min_count: How often a token or a character must be seen.
+            controls: Tokens that are read and never written; they come after the specials.
 
         Raises:
             VocabularyError: Nothing is seen so often.
@@ -76,7 +77,7 @@ class Vocabulary:
         tokens = {token for token, count in counts.items() if count >= min_count}
         tokens |= {character for character, count in characters.items() if count >= min_count}
         known = sorted(
-            (token for token in tokens if _can_be_a_line(token) and token not in SPECIALS),
+            (token for token in tokens if _can_be_a_line(token) and not _is_control(token)),
             key=lambda token: (-counts.get(token, 0), token),
         )
         if not known:
@@ -84,7 +85,7 @@ class Vocabulary:
                 f"no character is seen {min_count} times in the training poems",
                 hint="lower --min-count, or take a larger corpus",
             )
-        return cls((*SPECIALS, *known))
+        return cls((*SPECIALS, *controls, *known))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -120,8 +121,8 @@ class Vocabulary:
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`; specials give nothing."""
-        return "".join(self.tokens[i] for i in ids if i >= len(SPECIALS))
+        """The text of `ids`; specials and control tokens give nothing."""
+        return "".join(self.tokens[i] for i in ids if not _is_control(self.tokens[i]))
 
     @property
     def sha256(self) -> str:
@@ -152,6 +153,11 @@ class Vocabulary:
         # A checkout on Windows may have given the lines \r\n; str.splitlines would also split at
         # characters that are no line ends in a file.
         return cls(text.replace("\r\n", "\n").removesuffix("\n").split("\n"), source=str(path))
+
+
+def _is_control(token: str) -> bool:
+    """Whether a token stands for no text: `<bos>`, `<form:qijue>`."""
+    return len(token) > 2 and token[0] == "<" and token[-1] == ">"
 
 
 def _can_be_a_line(token: str) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -84,6 +85,7 @@ def perplexity(
     *,
     token_budget: int = TOKEN_BUDGET,
     device: torch.device | str = "cpu",
+    context: Literal["none", "given"] = "none",
     on_progress: Callable[[int], None] | None = None,
 ) -> Perplexity:
     """Measure how well `model` predicts the poems of `split`.
@@ -97,6 +99,8 @@ def perplexity(
         token_budget: The most tokens in the network at once. A longer poem goes through in
             stretches, its state carried over.
         device: Where the model is.
+        context: Whether the model is told each poem's form, dynasty and theme before it; where the
+            split has contexts. Only "none" compares with models that cannot be told.
         on_progress: Called with the number of poems of each batch when it is done.
 
     Raises:
@@ -114,9 +118,11 @@ def perplexity(
     model.eval()
     try:
         with torch.inference_mode(), torch.autocast(torch.device(device).type, enabled=False):
-            for batch in Batches(split, token_budget, seed=0, shuffle=False).epoch(0):
+            batches = Batches(split, token_budget, seed=0, shuffle=False, context=context)
+            for batch in batches.epoch(0):
                 ids = torch.as_tensor(batch.ids, device=device)
-                nats[batch.poems] = _nats_of_poems(model, ids, token_budget).cpu().numpy()
+                told = torch.as_tensor(batch.context, device=device)
+                nats[batch.poems] = _nats_of_poems(model, told, ids, token_budget).cpu().numpy()
                 tokens[batch.poems] = batch.lengths - 1
                 unknown[batch.poems] = (batch.targets == UNK).sum(axis=1)
                 if on_progress is not None:
@@ -153,12 +159,17 @@ def perplexity(
     )
 
 
-def _nats_of_poems(model: nn.Module, ids: torch.Tensor, token_budget: int) -> torch.Tensor:
-    """The nats of each poem of a batch, float64 (B,), from ids (B, T+1) padded with PAD."""
+def _nats_of_poems(
+    model: nn.Module, context: torch.Tensor, ids: torch.Tensor, token_budget: int
+) -> torch.Tensor:
+    """The nats of each poem of a batch, float64 (B,).
+
+    From contexts (B, W), which are read and not counted, and ids (B, T+1) padded with PAD.
+    """
     inputs, targets = ids[:, :-1], ids[:, 1:]
     total = torch.zeros(len(ids), dtype=torch.float64, device=ids.device)
     stretch = max(1, token_budget // len(ids))
-    state = None
+    state = model(context)[1] if context.shape[1] else None
     for start in range(0, inputs.shape[1], stretch):
         logits, state = model(inputs[:, start : start + stretch], state)
         nats = functional.cross_entropy(

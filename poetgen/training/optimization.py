@@ -40,11 +40,13 @@ def batch_loss(model: LanguageModel, batch: Batch, device: torch.device) -> Tens
     """The mean cross entropy, in nats a token, of a batch's real tokens.
 
     Only the hidden states at real positions are scored, so padding costs no output product and
-    cannot reach the loss.
+    cannot reach the loss; nor do the places of the context, which is given, not to be guessed.
     """
     real = np.flatnonzero(batch.mask)
     targets = torch.from_numpy(batch.targets.reshape(-1)[real]).to(device, non_blocking=True)
-    hidden, _ = model.hidden(torch.from_numpy(batch.inputs).to(device, non_blocking=True))
+    inputs = np.concatenate((batch.context, batch.inputs), axis=1)
+    hidden, _ = model.hidden(torch.from_numpy(inputs).to(device, non_blocking=True))
+    hidden = hidden[:, batch.context.shape[1] :]
     chosen = hidden.flatten(0, 1)[torch.from_numpy(real).to(device, non_blocking=True)]
     return functional.cross_entropy(model.logits(chosen), targets)
 

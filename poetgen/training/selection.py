@@ -37,4 +37,5 @@ def select_poems(
         forms=split.forms[chosen],
         form_names=split.form_names,
         unknown=int((ids == UNK).sum()),
+        contexts=None if split.contexts is None else split.contexts[chosen],
     )

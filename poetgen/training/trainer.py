@@ -174,7 +174,11 @@ class Trainer:
             self.corpus.split("validation"), options.forms, VALIDATION_POEMS
         )
         self._batches = Batches(
-            train, options.token_budget, options.seed, max_length=options.max_length
+            train,
+            options.token_budget,
+            options.seed,
+            max_length=options.max_length,
+            context="drawn",
         )
 
         model = LanguageModel(self.config)

@@ -6,11 +6,12 @@ own part.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, Unpack, cast
+from typing import Any, Literal, Self, Unpack
 
 from poetgen.checkpoint import Checkpoint, load_checkpoint
 from poetgen.dataset.runs import FILE as RUNS
@@ -39,8 +40,10 @@ _TOGETHER = 32
 
 
 class Choices(RulesAsked, total=False):
-    """The fields of `Rules` and of `SamplingOptions`, as keyword arguments."""
+    """What is asked of a poem and the fields of `SamplingOptions`, as keyword arguments."""
 
+    theme: str | None
+    style: str | None
     temperature: float
     top_k: int
     top_p: float
@@ -131,14 +134,14 @@ class Poet:
                 its own, which gives it again.
             rank: Whether to take the best draft of each poem's particles, and to leave out twins.
                 If not, each poem is the draft that was drawn, in the order of the seeds.
-            **choices: The fields of `Rules` and of `SamplingOptions`.
+            **choices: theme, style, and the fields of `Rules` and of `SamplingOptions`.
 
         Raises:
             TemplateError: No poem can be as it was asked for.
             PoetgenError: An option out of range.
         """
-        rules, options = _parted(choices)
-        request = acrostic_request(heads, form, at=at, line_length=line_length, **rules)
+        asked, options = _parted(choices)
+        request = acrostic_request(heads, form, at=at, line_length=line_length, **asked)
         return self._several(request, n, seed, options, rank)
 
     def continue_poem(
@@ -161,14 +164,14 @@ class Poet:
             n: As in `acrostic`.
             seed: As in `acrostic`.
             rank: As in `acrostic`.
-            **choices: The fields of `Rules` and of `SamplingOptions`.
+            **choices: theme, style, and the fields of `Rules` and of `SamplingOptions`.
 
         Raises:
             TemplateError: No poem can be as it was asked for.
             PoetgenError: An option out of range.
         """
-        rules, options = _parted(choices)
-        request = continuation_request(text, form, line_length=line_length, **rules)
+        asked, options = _parted(choices)
+        request = continuation_request(text, form, line_length=line_length, **asked)
         return self._several(request, n, seed, options, rank)
 
     def write(
@@ -368,11 +371,12 @@ def _forced(rows: list[list[tuple[str, bool]]]) -> tuple[tuple[bool, ...], ...]:
     return tuple(tuple(forced for _, forced in row[:-1]) for row in rows)
 
 
-def _parted(choices: Choices) -> tuple[RulesAsked, SamplingOptions]:
-    """What is said of the rules, and the rest."""
-    rules = {name: value for name, value in choices.items() if name in RulesAsked.__annotations__}
-    rest = {name: value for name, value in choices.items() if name not in rules}
-    return cast(RulesAsked, rules), SamplingOptions(**cast(dict[str, Any], rest))
+def _parted(choices: Choices) -> tuple[dict[str, Any], SamplingOptions]:
+    """What is asked of the poem, and how to choose its characters."""
+    names = {field.name for field in dataclasses.fields(SamplingOptions)}
+    options: Any = {name: value for name, value in choices.items() if name in names}
+    asked = {name: value for name, value in choices.items() if name not in names}
+    return asked, SamplingOptions(**options)
 
 
 def _check_seed(seed: int) -> None:

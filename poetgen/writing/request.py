@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
+from poetgen.dataset.context import dynasty_named
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS, PoemForm, form_named, free_form
 from poetgen.verse.patterns import STYLES, patterns_of
@@ -108,6 +109,13 @@ class RulesAsked(TypedDict, total=False):
     pattern: str | None
 
 
+class Told(TypedDict, total=False):
+    """The fields of `Request` that a model is told before the poem."""
+
+    theme: str
+    style: str
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a poem is asked to be. Checked by `layout`, so that any request can be made and kept.
@@ -121,6 +129,9 @@ class Request:
         first_lines: Lines to begin with, each with or without its mark; the last may be cut off
             in the middle. A request has either heads or first lines.
         rules: What it is to keep beyond its form; by itself nothing.
+        theme: What it is to be about, in the few characters that a model can be told; see
+            `poetgen.writing.theme`. Empty: whatever the model likes.
+        style: A dynasty whose manner it is to have, "唐" or "宋"; empty: either.
     """
 
     heads: str
@@ -128,6 +139,8 @@ class Request:
     at: str | int = "head"
     first_lines: tuple[str, ...] = ()
     rules: Rules = Rules(tones=OFF)
+    theme: str = ""
+    style: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heads", "".join(self.heads.split()))
@@ -251,6 +264,8 @@ def acrostic_request(
     *,
     at: str | int = "head",
     line_length: int | None = None,
+    theme: str | None = None,
+    style: str | None = None,
     **rules: Unpack[RulesAsked],
 ) -> Request:
     """Ask for an acrostic.
@@ -260,13 +275,17 @@ def acrostic_request(
         form: The name of a form, or "free": as many lines as heads.
         at: As in `Request`; a number may be a string.
         line_length: Characters in a line of the free form; 7 unless given.
+        theme: What it is to be about: a word or two, or a sentence to take them from.
+        style: 唐 (tang) or 宋 (song).
         **rules: The fields of `Rules`; the free form has none.
 
     Raises:
-        TemplateError: There is no such form or rule, or lines cannot have this length.
+        TemplateError: There is no such form, rule or style, lines cannot have this length, or the
+            theme holds no word to go by.
     """
     chosen = _form(form, len("".join(heads.split())), line_length, 7)
-    return Request(heads, chosen, at, rules=_rules(chosen, rules))
+    told = _told(theme, style)
+    return Request(heads, chosen, at, rules=_rules(chosen, rules), **told)
 
 
 def continuation_request(
@@ -274,6 +293,8 @@ def continuation_request(
     form: str | None = None,
     *,
     line_length: int | None = None,
+    theme: str | None = None,
+    style: str | None = None,
     **rules: Unpack[RulesAsked],
 ) -> Request:
     """Ask for a poem that begins with a text: one line or several, the last perhaps cut off.
@@ -283,10 +304,13 @@ def continuation_request(
         form: The name of a form, or "free": at least four lines, in couplets. None: the shortest
             of the regular forms with lines like the first and more of them than there are.
         line_length: Characters in a line of the free form; as in the first line unless given.
+        theme: As in `acrostic_request`.
+        style: As in `acrostic_request`.
         **rules: The fields of `Rules`; the free form has none.
 
     Raises:
-        TemplateError: There is no text, no such form or rule, or no form that the text implies.
+        TemplateError: There is no text, no such form, rule or style, no form that the text
+            implies, or no word in the theme to go by.
     """
     poem = Poem.from_text(text)
     if not poem.lines:
@@ -308,7 +332,17 @@ def continuation_request(
             )
     else:
         chosen = _form(form or "free", max(4, (count // 2 + 1) * 2), line_length, length)
-    return Request("", chosen, first_lines=tuple(given), rules=_rules(chosen, rules))
+    told = _told(theme, style)
+    return Request("", chosen, first_lines=tuple(given), rules=_rules(chosen, rules), **told)
+
+
+def _told(theme: str | None, style: str | None) -> Told:
+    """What a model is told beside the form."""
+    if theme:
+        from poetgen.writing.theme import theme_characters
+
+        theme = theme_characters(theme)
+    return Told(theme=theme or "", style=dynasty_named(style) if style else "")
 
 
 def _rules(form: PoemForm, asked: RulesAsked) -> Rules:

@@ -24,7 +24,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from poetgen.dataset.vocabulary import BOS
 from poetgen.errors import PoetgenError
 from poetgen.writing.choice import (
     LEAST_LOG_PROBABILITY,
@@ -108,6 +107,10 @@ class Cursor(Protocol):
 
 class Constraint(Protocol):
     """What a sequence must be, token by token. Each works with cursors of its own type."""
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """What the network reads before the sequence; at least one token."""
 
     def start(self) -> Any:
         """The cursor of an empty sequence."""
@@ -222,7 +225,7 @@ def stream(
 def _write(model: StepModel, groups: Sequence[_Group]) -> Iterator[None]:
     """Step all groups to their ends in one batch, pausing after each step."""
     live = list(groups)
-    state = model.start(sum(len(group.particles) for group in live))
+    state = _state_of_prompts(model, live)
     while live:
         # Tokens may differ in length. The hindmost particles of a group step, the others wait:
         # so they meet again, at a line's end at the latest, and can be compared there.
@@ -249,6 +252,22 @@ def _write(model: StepModel, groups: Sequence[_Group]) -> Iterator[None]:
         yield
 
 
+def _state_of_prompts(model: StepModel, groups: Sequence[_Group]) -> Any:
+    """The state of every particle before its prompt's last token, which the first step feeds."""
+    states = {}
+    for prompt in {group.prompt for group in groups}:
+        state = model.start(1)
+        for token in prompt[:-1]:
+            _, state = model.step(np.array([token]), state)
+        states[prompt] = state
+    return model.join(
+        [
+            model.select(states[group.prompt], np.zeros(len(group.particles), np.int64))
+            for group in groups
+        ]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Particle:
     cursor: Any
@@ -261,6 +280,7 @@ class _Group:
     """The particles of one constraint."""
 
     def __init__(self, constraint: Constraint, seed: int, options: SamplingOptions) -> None:
+        self.prompt = constraint.prompt
         self._constraint = constraint
         self._options = options
         self._random = np.random.default_rng(seed)
@@ -280,7 +300,7 @@ class _Group:
 
     def last_tokens(self, which: Integers) -> Integers:
         """What to feed the network for these particles."""
-        return np.array([(BOS, *self.particles[i].tokens)[-1] for i in which])
+        return np.array([(self.prompt + self.particles[i].tokens)[-1] for i in which])
 
     def settled(self) -> tuple[int, ...]:
         """The tokens that all particles begin with."""

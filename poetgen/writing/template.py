@@ -23,7 +23,8 @@ from typing import Literal
 
 import numpy as np
 
-from poetgen.dataset.vocabulary import EOS, UNK
+from poetgen.dataset.context import context_ids, reads_context
+from poetgen.dataset.vocabulary import BOS, EOS, UNK
 from poetgen.errors import TemplateError
 from poetgen.writing.lexicon import Lexicon, Mask
 from poetgen.writing.novelty import Novelty
@@ -72,7 +73,12 @@ class Cursor:
 
 
 class Template:
-    """A request compiled for a vocabulary: the sampler's constraint, and the way back to text."""
+    """A request compiled for a vocabulary: the sampler's constraint, and the way back to text.
+
+    Attributes:
+        prompt: What the model reads before the poem: its context, if it can be told any, and BOS.
+        slots: What the poem consists of.
+    """
 
     def __init__(
         self,
@@ -80,7 +86,9 @@ class Template:
         lexicon: Lexicon,
         regulation: Regulation | None = None,
         novelty: Novelty | None = None,
+        context: Sequence[int] = (),
     ) -> None:
+        self.prompt = (*context, BOS)
         self.slots = tuple(slots)
         self._novelty = novelty
         self._regulation = regulation
@@ -252,7 +260,7 @@ def compile_template(
 
     Raises:
         TemplateError: No poem can be as it was asked for: see `Request.layout` and `Regulation`;
-            or the vocabulary has no token for a place.
+            or the vocabulary has no token for a place; or the model cannot be told a theme.
     """
     slots = []
     for number, line in enumerate(request.layout()):
@@ -265,7 +273,24 @@ def compile_template(
     slots.append(Slot("end", request.form.line_count, 0))
     rules = request.rules
     sounds = None if rules.tones == OFF else sounds_of(lexicon, rules.rhyme_book)
-    return Template(slots, lexicon, Regulation(request, sounds) if sounds else None, novelty)
+    regulation = Regulation(request, sounds) if sounds else None
+    return Template(slots, lexicon, regulation, novelty, _context(request, lexicon, fold))
+
+
+def _context(request: Request, lexicon: Lexicon, fold: Callable[[str], str]) -> tuple[int, ...]:
+    """What the model is told before the poem.
+
+    Raises:
+        TemplateError: The request has a theme or a style and the model cannot be told any.
+    """
+    for flag, value in (("--theme", request.theme), ("--style", request.style)):
+        if value and not reads_context(lexicon.vocabulary):
+            raise TemplateError(
+                f"{flag} {value}: this model was not trained to be told a theme or a style",
+                hint=f"leave {flag} out, or use another --model",
+            )
+    theme = "".join(_said(glyph, lexicon, fold) for glyph in request.theme)
+    return context_ids(lexicon.vocabulary, request.form.name, request.style, theme)
 
 
 def _said(glyph: str, lexicon: Lexicon, fold: Callable[[str], str]) -> str:

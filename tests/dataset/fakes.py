@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from poetgen.corpus.store import Corpus, CorpusInfo
+from poetgen.corpus.store import Corpus, CorpusInfo, Details
 from poetgen.dataset.encoded import EncodedSplit, encode_with
 from poetgen.dataset.vocabulary import Vocabulary
 from poetgen.verse.poem import count_han
@@ -19,9 +19,11 @@ class ListCorpus(Corpus):
         texts: Sequence[str],
         forms: Sequence[str] | None = None,
         script: Literal["simplified", "traditional"] = "simplified",
+        details: Sequence[Details] | None = None,
     ) -> None:
         self._list = list(texts)
         self._names = list(forms) if forms is not None else ["其他"] * len(texts)
+        self._details = list(details) if details is not None else [Details()] * len(texts)
         self.times_read = 0
         info = CorpusInfo(
             name="list",
@@ -42,6 +44,9 @@ class ListCorpus(Corpus):
 
     def forms(self) -> Sequence[str]:
         return self._names
+
+    def details(self) -> Sequence[Details]:
+        return self._details
 
 
 def split_of_lengths(lengths: Sequence[int]) -> EncodedSplit:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from poetgen import folders
 from poetgen.dataset import encoded
+from poetgen.dataset.context import CONTROLS
 from poetgen.dataset.encoded import EncodedCorpus, default_min_count, encode_corpus, encode_with
 from poetgen.dataset.encoding import Table, numbering_of
 from poetgen.dataset.splits import PARTS
@@ -67,7 +68,7 @@ def test_the_vocabulary_knows_the_training_poems_alone() -> None:
     corpus = encode_corpus(ListCorpus(poems), min_count=1)
     for name, split in corpus.splits.items():
         assert split.unknown == (0 if name == "train" else len(split))
-    known = set(corpus.vocabulary.tokens) - {*SPECIALS, "第", "首", "。"}
+    known = set(corpus.vocabulary.tokens) - {*SPECIALS, *CONTROLS, "第", "首", "。"}
     assert len(known) == len(corpus.split("train"))
 
 

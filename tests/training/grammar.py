@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from poetgen.corpus.store import Details
 from poetgen.dataset.encoded import EncodedCorpus, encode_corpus
 
 CHARACTERS = "春夏秋冬风花雪月"
@@ -60,6 +61,9 @@ class GrammarCorpus:
 
     def forms(self) -> list[str]:
         return ["其他" if i % 4 else "七绝" for i in range(len(self._texts))]
+
+    def details(self) -> list[Details]:
+        return [Details()] * len(self._texts)
 
 
 def encoded(poems: int = 400, seed: int = 0) -> EncodedCorpus:

@@ -76,7 +76,7 @@ def test_every_cell_learns_what_only_a_memory_can(
 ) -> None:
     corpus = encoded(poems=2000)
     records = finish(
-        make(corpus, tmp_path / "run", cell=cell, steps=250, token_budget=512, patience=0)
+        make(corpus, tmp_path / "run", cell=cell, steps=400, token_budget=512, patience=0)
     )
     end = float(np.mean([record.loss for record in records[-20:]]))
     assert WITH_MEMORY - 0.05 < end < WITHOUT_MEMORY - 0.3
@@ -323,7 +323,7 @@ def test_padding_does_not_reach_the_loss() -> None:
     def loss(rows: list[list[int]], width: int) -> float:
         ids = np.array([row + [0] * (width - len(row)) for row in rows])
         lengths = np.array([len(row) for row in rows])
-        batch = Batch(ids, lengths, np.arange(len(rows)))
+        batch = Batch(ids, lengths, np.arange(len(rows)), np.zeros((len(rows), 0), np.int64))
         return batch_loss(model, batch, CPU).item()
 
     together = loss([short, long], 6)
@@ -339,7 +339,7 @@ def test_the_trainer_computes_what_a_plain_loop_does(corpus: EncodedCorpus, tmp_
     model = LanguageModel(config)
     model.initialise(corpus.token_counts(), options.seed)
     optimizer = make_optimizer(model, options)
-    batches = Batches(corpus.split("train"), 256, 0)
+    batches = Batches(corpus.split("train"), 256, 0, context="drawn")
     expected: list[float] = []
     while len(expected) < 8:
         for batch in batches.epoch(len(expected) // len(batches)):
@@ -348,7 +348,8 @@ def test_the_trainer_computes_what_a_plain_loop_does(corpus: EncodedCorpus, tmp_
             step = len(expected)
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate_at(step, step / 8)
-            logits, _ = model(torch.from_numpy(batch.inputs))
+            _, state = model(torch.from_numpy(batch.context))
+            logits, _ = model(torch.from_numpy(batch.inputs), state)
             loss = torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1), torch.from_numpy(batch.targets).flatten(), ignore_index=0
             )

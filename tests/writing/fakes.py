@@ -28,9 +28,10 @@ class MarkovModel:
     A state is the tokens that each row has seen: nothing can be confused with another row's.
     """
 
-    def __init__(self, vocabulary_size: int, table: "Table") -> None:
+    def __init__(self, vocabulary_size: int, table: "Table", context: int = 0) -> None:
         self.vocabulary_size = vocabulary_size
         self._table = table
+        self._context = context  # How many tokens it is fed before BOS.
         self.steps = 0
 
     def start(self, n: int) -> list[tuple[int, ...]]:
@@ -42,7 +43,8 @@ class MarkovModel:
         assert len(ids) == len(state)
         self.steps += 1
         seen = [(*row, int(id)) for row, id in zip(state, ids, strict=True)]
-        assert all(row[0] == BOS and EOS not in row for row in seen)
+        assert all(row[self._context : self._context + 1] in ((), (BOS,)) for row in seen)
+        assert all(EOS not in row for row in seen)
         return np.stack([self._table.logits(row) for row in seen]), seen
 
     def select(self, state: list[tuple[int, ...]], rows: Integers) -> list[tuple[int, ...]]:

@@ -320,6 +320,8 @@ class Ascending:
     letters: tuple[int, ...]
     length: int
 
+    prompt = (BOS,)
+
     def start(self) -> Place:
         return Place(0, 0, finished=False)
 
