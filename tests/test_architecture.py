@@ -26,6 +26,7 @@ FLOORS = (
     ("poetgen.models",),
     ("poetgen.training",),
     ("poetgen.writing",),
+    ("poetgen.shipping",),
     ("poetgen.book",),
     ("poetgen.cli",),
 )

@@ -108,21 +108,14 @@ def _is_name(corpus: str) -> bool:
     return corpus == SAMPLE or any(info.name == corpus for info in list_corpora())
 
 
-def _own_corpus(checkpoint: Checkpoint) -> str:
-    """What the model was trained on, as `open_corpus` takes it."""
-    from poetgen.training.recipe import Recipe
-
-    recipe = Recipe.load(checkpoint.folder)  # Only there is a corpus that is no name a path.
-    return recipe.corpus if recipe is not None else str(checkpoint.config["corpus"].get("name"))
-
-
 def _open(corpus: str | None, checkpoint: Checkpoint, *, deduplicate: bool) -> Corpus:
     from poetgen.corpus.store import open_corpus
+    from poetgen.shipping.measuring import own_corpus
 
     script: Any = checkpoint.script  # One of the two: checked when the checkpoint was read.
     if corpus is not None:
         return open_corpus(corpus, script=script, deduplicate=deduplicate)
-    own = _own_corpus(checkpoint)
+    own = own_corpus(checkpoint)
     try:
         source = open_corpus(own, script=script)
     except CorpusError as error:
@@ -203,10 +196,11 @@ def _training_texts(checkpoint: Checkpoint, own: Corpus | None) -> list[str] | N
     """The poems that the model was trained on; None, and a word on it, when they are not here."""
     from poetgen.corpus.store import open_corpus
     from poetgen.dataset.splits import PARTS, assign_parts, hash_poems
+    from poetgen.shipping.measuring import own_corpus
 
     script: Any = checkpoint.script
     try:
-        source = own or open_corpus(_own_corpus(checkpoint), script=script)
+        source = own or open_corpus(own_corpus(checkpoint), script=script)
     except CorpusError as error:
         missing = error.message
     else:

@@ -1,4 +1,4 @@
-"""`poetgen models`: the trained models there are, and the card of one."""
+"""`poetgen models`: the trained models there are, the card of one, and what makes one ship."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from poetgen.cli.console import clean, messages, output, print_json
+from poetgen.cli.packing import pack
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,16 +15,39 @@ if TYPE_CHECKING:
     from poetgen.checkpoint import CheckpointSummary
 
 
-@click.command(short_help="List the trained models, or show one.")
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def models(name: str | None, as_json: bool) -> None:
+class _Models(click.Group):
+    """A group whose first argument may also be the name of a model, or nothing."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Models, short_help="List the trained models, show one, make one ship.")
+def models() -> None:
     """List the trained models, or show the card of one.
 
     \b
     poetgen models                 all that a name can mean
     poetgen models lstm            one: read whole, verified, and shown
     poetgen models my-run --json   the same for a script
+    poetgen models pack my-run --output small
+    """  # noqa: D301
+
+
+models.add_command(pack)
+
+
+@models.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def show(name: str | None, as_json: bool) -> None:
+    """List the trained models, or show one; the word `show` may be left out.
+
+    \b
+    poetgen models show            all that a name can mean
+    poetgen models show lstm       one: its card, or its facts where it has none
     """  # noqa: D301
     from poetgen import checkpoint
 
@@ -141,7 +165,7 @@ def _print_facts(summary: CheckpointSummary) -> None:
         f"{corpus.get('licence') or 'not stated'}",
         "perplexity": f"{_perplexity(record)} a character (validation)",
         **{
-            name.replace("_", " "): f"{value:,.4g}" if isinstance(value, float) else str(value)
+            name.replace("_", " "): _fact(value)
             for name, value in summary.figures.items()
             if name != "validation_perplexity"
         },
@@ -151,6 +175,12 @@ def _print_facts(summary: CheckpointSummary) -> None:
     for name, value in facts.items():
         table.add_row(Text(clean(name), "bold"), Text(clean(value)))
     _print_unfolded(table)
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_fact(of)}" for name, of in value.items())
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def _print_unfolded(table: Table) -> None:
