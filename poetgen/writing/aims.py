@@ -54,6 +54,22 @@ class Aim:
     clashes: tuple[Clash, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the rules leave to a poem before it is written.
+
+    Attributes:
+        patterns: The tonal patterns that it can have; those that come nearest where something
+            clashes. None where there are no rules.
+        groups: The names of the rhyme groups that it can rhyme in, or that come nearest.
+        clashes: What is fixed and breaks a rule in each of them, for one of them.
+    """
+
+    patterns: tuple[Pattern, ...] = ()
+    groups: tuple[str, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+
+
 class Aims:
     """What is fixed in a poem, and what it can aim at.
 
@@ -98,6 +114,15 @@ class Aims:
                 f"{request.form} has no rules of tone and rhyme", hint="ask for --tones off"
             )
         self.best = self._best(patterns)
+
+    def outlook(self) -> Outlook:
+        """What they leave to the poem."""
+        groups = functools.reduce(int.__or__, (aim.group for aim in self.best))
+        return Outlook(
+            tuple(dict.fromkeys(aim.pattern for aim in self.best)),
+            tuple(group.name for group in self._book.group_masks(groups)),
+            self.best[0].clashes,
+        )
 
     def refusal(self) -> TemplateError:
         """Why no poem can keep every rule."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
 
@@ -18,17 +18,21 @@ from poetgen.dataset.runs import FILE as RUNS
 from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS, Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
+from poetgen.writing.aims import Aims, Outlook
+from poetgen.writing.candidates import Candidate, candidates
 from poetgen.writing.engine import StepModel, engine_for
 from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.novelty import Novelty
 from poetgen.writing.ranking import Appraisal, Variety, appraise, order
 from poetgen.writing.request import (
+    OFF,
     Request,
     RulesAsked,
     acrostic_request,
     continuation_request,
 )
 from poetgen.writing.sampler import Draft, SampleResult, SamplingOptions, sample, stream
+from poetgen.writing.sounds import sounds_of
 from poetgen.writing.template import Template, compile_template
 from poetgen.writing.written import WrittenPoem, judge
 
@@ -270,26 +274,73 @@ class Poet:
         options: SamplingOptions | None = None,
         *,
         rank: bool = True,
-    ) -> Iterator[tuple[str, bool]]:
+    ) -> Generator[tuple[str, bool], None, WrittenPoem]:
         """Write one poem, yielding it while it is being written.
 
         Yields:
             Each character, marks included, as soon as it can change no more, and whether the
-            request fixed it. Together they are the poem that `write` gives for the same seed.
+            request fixed it.
+
+        Returns:
+            The poem: the one that `write` gives for the same seed.
 
         Raises:
             TemplateError: No poem can be as it was asked for.
             PoetgenError: The seed is negative.
         """
         _check_seed(seed)
-        template = self.template(request)
+        return self._stream(request, self.template(request), seed, options, rank)
+
+    def _stream(
+        self,
+        request: Request,
+        template: Template,
+        seed: int,
+        options: SamplingOptions | None,
+        rank: bool,
+    ) -> Generator[tuple[str, bool], None, WrittenPoem]:
+        found: list[tuple[Draft, Appraisal]] = []
 
         def choose(result: SampleResult) -> Draft:
-            return self._best(request, template, result)[0] if rank else result.draft
+            found.append(self._best(request, template, result, rank))
+            return found[0][0]
 
-        return template.spell(
-            stream(self._model, template, seed, options or SamplingOptions(), choose)
-        )
+        tokens = stream(self._model, template, seed, options or SamplingOptions(), choose)
+        yield from template.spell(tokens)
+        for _ in tokens:  # The poem may be spelled before it is chosen: nothing was left to choose.
+            pass
+        return self._written(request, template, seed, *found[0])
+
+    def candidates(self, request: Request, line: int, place: int, k: int = 9) -> list[Candidate]:
+        """What may stand in a free place, given what stands before it and all that is kept.
+
+        Args:
+            request: The poem, its kept lines free in this place and in none before it.
+            line: The line, from 0.
+            place: The place in it, from 0.
+            k: How many at most.
+
+        Returns:
+            The likeliest first.
+
+        Raises:
+            TemplateError: No poem can be as it was asked for; or the place is not free, or one
+                before it is.
+        """
+        template = self.template(request)
+        return candidates(self._model, self._lexicon.vocabulary, template, line, place, k)
+
+    def outlook(self, request: Request) -> Outlook:
+        """What the rules leave to a request in this model's vocabulary, and what clashes.
+
+        Raises:
+            TemplateError: No poem can be as it was asked for, whatever clashes; or the vocabulary
+                cannot rhyme it.
+        """
+        if request.rules.tones == OFF:
+            request.layout()
+            return Outlook()
+        return Aims(request, sounds_of(self._lexicon, request.rules.rhyme_book)).outlook()
 
     def template(self, request: Request) -> Template:
         """What a request means in this model's vocabulary.
@@ -317,9 +368,11 @@ class Poet:
     def _chosen(
         self, request: Request, template: Template, seed: int, result: SampleResult, rank: bool
     ) -> WrittenPoem:
-        if not rank:
-            result = SampleResult((result.draft,), 0, result.log_evidence)
-        draft, appraisal = self._best(request, template, result)
+        return self._written(request, template, seed, *self._best(request, template, result, rank))
+
+    def _written(
+        self, request: Request, template: Template, seed: int, draft: Draft, appraisal: Appraisal
+    ) -> WrittenPoem:
         rows = _rows(request, template, draft)
         lines = _lines(rows)
         return WrittenPoem(
@@ -337,13 +390,14 @@ class Poet:
         )
 
     def _best(
-        self, request: Request, template: Template, result: SampleResult
+        self, request: Request, template: Template, result: SampleResult, rank: bool
     ) -> tuple[Draft, Appraisal]:
-        """The draft to show first, and what was found of it."""
+        """The draft to show first, or the one that was drawn, and what was found of it."""
         characters = request.form.line_length * request.form.line_count
         appraised = []
         # The same tokens may be there many times: particles have ancestors in common.
-        for draft in {draft.tokens: draft for draft in result.drafts}.values():
+        drafts = {d.tokens: d for d in (result.drafts if rank else (result.draft,))}
+        for draft in drafts.values():
             rows = _rows(request, template, draft)
             nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
             appraised.append(

@@ -20,6 +20,10 @@ SHORTEST_LINE, LONGEST_LINE = 2, 30
 MOST_LINES = 100
 """Bounds of the free form, in characters and lines."""
 
+FREE = "□"
+"""Stands for a place that is left to the model, among heads and in lines that are kept. (In printed
+editions it is the sign for a character that was lost.)"""
+
 _OPEN_MARKS = "，？！；、"
 _CLOSING_MARKS = "。？！；"
 _LAST_MARKS = "。？！"
@@ -121,13 +125,16 @@ class Request:
     """What a poem is asked to be. Checked by `layout`, so that any request can be made and kept.
 
     Attributes:
-        heads: The characters to place, in order; white space between them is dropped.
+        heads: The characters to place, in order; white space between them is dropped. `FREE` is a
+            line without one.
         form: The lines, and the characters in each. As many heads as lines, one a line; 4 heads
             on 8 lines stand in the odd ones.
         at: Where in its line a head stands: "head" (first), "tail" (last), a number from 1 on, or
             "diagonal" (the i-th head is the i-th character of its line).
         first_lines: Lines to begin with, each with or without its mark; the last may be cut off
             in the middle. A request has either heads or first lines.
+        kept: All lines as far as they are to stay, each of the whole length, with `FREE` where the
+            model is to write, and with or without its mark; empty: nothing is kept but the heads.
         rules: What it is to keep beyond its form; by itself nothing.
         theme: What it is to be about, in the few characters that a model can be told; see
             `poetgen.writing.theme`. Empty: whatever the model likes.
@@ -141,6 +148,7 @@ class Request:
     rules: Rules = Rules(tones=OFF)
     theme: str = ""
     style: str = ""
+    kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heads", "".join(self.heads.split()))
@@ -149,31 +157,41 @@ class Request:
         """The lines of the poem: what is fixed in them, and what is free.
 
         Raises:
-            TemplateError: A head or a character of the first lines is not Chinese; heads or lines
-                are too many or too few; a head stands outside its line.
+            TemplateError: A head or a character that is given is not Chinese; heads or lines are
+                too many or too few; a head stands outside its line, or where another character is
+                kept; or nothing is left to write.
         """
         count, length = self.form.line_count, self.form.line_length
         if count > MOST_LINES:
             raise TemplateError(f"a poem cannot have {count} lines", hint=f"at most {MOST_LINES}")
         fixed: list[list[str | None]] = [[None] * length for _ in range(count)]
         marks = [_marks(index, count) for index in range(count)]
-        if self.heads and self.first_lines:
+        if self.first_lines and (self.heads or self.kept):
             raise TemplateError(
-                "a poem cannot have both heads and first lines", hint="ask for one of them"
+                f"a poem cannot have both {'heads' if self.heads else 'kept'} and first lines",
+                hint="ask for one of them",
             )
-        if self.first_lines:
-            for index, (line, mark) in enumerate(self._checked_first_lines()):
-                fixed[index][: len(line)] = line
-                marks[index] = mark or marks[index]
-        else:
+        for index, (line, mark) in enumerate(self._given_lines()):
+            fixed[index][: len(line)] = [None if glyph == FREE else glyph for glyph in line]
+            marks[index] = mark or marks[index]
+        if not self.first_lines and (self.heads or not self.kept):
             for head, (index, place) in zip(self.heads, self._places_of_heads(), strict=True):
-                fixed[index][place] = head
+                if head != FREE:
+                    if fixed[index][place] not in (None, head):
+                        raise TemplateError(
+                            f"line {index + 1}, character {place + 1}: {fixed[index][place]} is "
+                            f"kept where the head is {head}",
+                            hint="change one of them",
+                        )
+                    fixed[index][place] = head
+        if all(glyph is not None for line in fixed for glyph in line):
+            raise self._nothing_left()
         return tuple(Line(tuple(line), mark) for line, mark in zip(fixed, marks, strict=True))
 
     def _places_of_heads(self) -> list[tuple[int, int]]:
         """The line and the place of every head, both from 0."""
         for number, head in enumerate(self.heads, 1):
-            if not is_han(head):
+            if head != FREE and not is_han(head):
                 raise TemplateError(
                     f"head {number}, {_shown(head)}, is not a Chinese character",
                     hint="heads are Chinese characters with nothing else between them",
@@ -229,33 +247,42 @@ class Request:
             )
         return place - 1
 
-    def _checked_first_lines(self) -> list[tuple[str, str]]:
-        """Each of the first lines and its mark, or "" where it has none."""
+    def _given_lines(self) -> list[tuple[str, str]]:
+        """Each line that is given, first lines or kept ones, and its mark, or "" if it has none."""
         count, length = self.form.line_count, self.form.line_length
         lines = []
-        for number, given in enumerate(self.first_lines, 1):
+        for number, given in enumerate(self.first_lines or self.kept, 1):
             line = given.rstrip(MARKS)
             for place, character in enumerate(line, 1):
-                if not is_han(character):
+                if not is_han(character) and not (self.kept and character == FREE):
                     raise TemplateError(
                         f"line {number}, character {place}, {_shown(character)}, is not a Chinese "
                         "character",
                         hint="a line of verse is Chinese characters and a mark at its end",
                     )
             whole = len(line) == length
-            last = number == len(self.first_lines)
-            if len(line) > length or not (whole or (last and line and given == line)):
+            may_break_off = number == len(self.first_lines) and line and given == line
+            if len(line) > length or not (whole or may_break_off):
                 raise TemplateError(
                     f"line {number} has {_counted(len(line), 'character')}, and lines of "
                     f"{self.form} have {length}"
                 )
             lines.append((line, given[len(line) :][:1]))
-        if len(lines) > count or (len(lines) == count and len(lines[-1][0]) == length):
+        if len(lines) > count:
+            raise self._nothing_left()
+        if self.kept and len(lines) < count:
             raise TemplateError(
-                f"{_counted(len(lines), 'line')} leave nothing to write in {self.form}",
-                hint="give fewer lines, or a longer --form",
+                f"{_counted(len(lines), 'line')} kept of {self.form}, which has {count}",
+                hint=f"keep every line, {FREE} in the places to write",
             )
         return lines
+
+    def _nothing_left(self) -> TemplateError:
+        given = _counted(len(self.first_lines or self.kept), "line")
+        return TemplateError(
+            f"{given} leave nothing to write in {self.form}",
+            hint="leave more of it free, or ask for a longer --form",
+        )
 
 
 def acrostic_request(
