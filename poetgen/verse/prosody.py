@@ -3,8 +3,9 @@
 The tones are read by `metre`, as the line types that need the lightest faults. What a `Walk` of
 `patterns` admits, the judge accepts, and the other way round.
 
-A character with several readings is given the one that keeps the rule, and one that the rhyme
-book does not know keeps every rule: the judge accuses of what it can show.
+A character with several readings is given the one that keeps the rule, of those that verse uses
+(`RhymeBook.for_judging`), and one that the rhyme book does not know keeps every rule: the judge
+accuses of what it can show.
 
 The faults, by their names in the handbooks:
 
@@ -114,7 +115,7 @@ def check(
     Raises:
         TemplateError: There is no such style.
     """
-    book = book or rhyme_book()
+    book = (book or rhyme_book()).for_judging
     lines = tuple(lines)
     tones = tuple(map(book.tones, lines))
     form = form_of(lines)
@@ -176,7 +177,7 @@ def is_candidate(lines: Sequence[str], book: RhymeBook | None = None) -> bool:
     of rhyme, and much of the short 古体 is among them. This is the denominator of the judge's
     measured agreement with real verse.
     """
-    book = book or rhyme_book()
+    book = (book or rhyme_book()).for_judging
     if form_of(lines) is None:
         return False
     feet = [line[-1] for line in lines[1::2]]

@@ -1,8 +1,8 @@
 """How the tokens of a vocabulary sound by a rhyme book, as arrays: their tones and their rhymes.
 
-Free characters are taken by the readings that verse uses (`RhymeBook.for_writing`); all readings
-count where a rare one could make the judge find a fault. It knows tokens and rhyme books; nothing
-of forms, requests or models.
+Free characters are taken by the readings that verse uses (`RhymeBook.for_writing`); all that the
+judge knows (`RhymeBook.for_judging`) count where a rare one could make it find a fault. It knows
+tokens and rhyme books; nothing of forms, requests or models.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Sounds:
 
     Attributes:
         lexicon: The tokens.
-        book: The rhyme book.
+        book: The rhyme book, with the readings that the judge knows.
         tones: The different strings of tones that tokens have.
         tones_of: (V,) for each token, the index of its tones in `tones`.
         rhymes: (V,) the groups that verse uses the character in.
@@ -39,7 +39,7 @@ class Sounds:
 
     def __init__(self, lexicon: Lexicon, book: RhymeBook) -> None:
         self.lexicon = lexicon
-        self.book = book
+        self.book = book = book.for_judging
         self._level = {group.name: 1 << i for i, group in enumerate(book.groups) if group.is_level}
         self.plenty = dict.fromkeys(self._level.values(), 0)
         self.quiet = 0

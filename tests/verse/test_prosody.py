@@ -32,6 +32,14 @@ XIANSHAN = (
     "人事有代谢，往来成古今。江山留胜迹，我辈复登临。"
     "水落鱼梁浅，天寒梦泽深。羊公碑尚在，读罢泪沾襟。"
 )
+PHOENIX_TERRACE = (
+    "凤凰台上凤凰游，凤去台空江自流。吴宫花草埋幽径，晋代衣冠成古丘。"
+    "三山半落青天外，二水中分白鹭洲。总为浮云能蔽日，长安不见使人愁。"
+)
+BROKEN_HILL_TEMPLE = (
+    "清晨入古寺，初日照高林。曲径通幽处，禅房花木深。"
+    "山光悦鸟性，潭影空人心。万籁此俱寂，但余钟磬音。"
+)
 SPRING_DAWN = "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。"
 
 # Characters of one tone and, for feet, of one group: poems made of them break one rule at a time.
@@ -84,16 +92,33 @@ def test_the_quiet_night_is_rejected_for_its_joins() -> None:
     assert report.faults[1].character == "头"
 
 
-def test_the_crane_tower_is_rejected_for_its_six_obliques_in_a_row() -> None:
+def test_the_crane_tower_is_rejected_for_its_six_obliques_and_its_three_levels() -> None:
     report = judge(CRANE_TOWER)
     assert (report.form, report.regulated, report.rhymed) == ("七律", False, True)
-    assert ("平仄", 3, 4) in names(report)
+    # 一去不复返 and 空悠悠; the first couplet is 拗救, and the second half is regular.
+    assert names(report) == [("平仄", 3, 4), ("三平尾", 4, 5)]
+    assert [(found.name, found.line) for found in report.licences] == [("对句救", 2)]
 
 
 def test_weicheng_is_rejected_for_one_lost_join() -> None:
     report = judge(WEICHENG)
     assert (report.regulated, report.rhymed) == (False, True)
     assert names(report) == [("失粘", 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (PHOENIX_TERRACE, [("失粘", 3, 2), ("失粘", 5, 2)]),
+        (BROKEN_HILL_TEMPLE, [("三平尾", 6, 3)]),
+    ],
+)
+def test_famous_octaves_that_break_one_rule_are_rejected_for_it_alone(
+    text: str, faults: list[tuple[str, int, int]]
+) -> None:
+    report = judge(text)
+    assert (report.regulated, report.rhymed) == (False, True)
+    assert names(report) == faults
 
 
 def test_a_poem_that_rhymes_oblique_is_out_of_rhyme_and_no_candidate() -> None:
