@@ -38,6 +38,14 @@ _SHOWN_PROBLEMS = 5
     help="Which of its poems.  [default: test of a corpus by name, all of a FILE]",
 )
 @click.option(
+    "--context",
+    type=click.Choice(("none", "given")),
+    default="none",
+    show_default=True,
+    help="Whether the model is told each poem's form, dynasty and theme; only none compares with "
+    "models that cannot be told.",
+)
+@click.option(
     "--poems",
     metavar="N",
     type=click.IntRange(0, 100_000),
@@ -54,6 +62,7 @@ def evaluate(
     model: str | None,
     corpus: str | None,
     split: str | None,
+    context: str,
     poems: int,
     seed: int,
     device: str,
@@ -80,13 +89,14 @@ def evaluate(
     part = split or ("test" if is_name else "all")
     source = _open(corpus, checkpoint, deduplicate=part != "all")
     dropped = {} if is_name else _unread(source)
-    measured = _perplexity(checkpoint, source, part, device, quiet)
+    measured = _perplexity(checkpoint, source, part, context, device, quiet)
     figures = _writing(checkpoint, source, corpus, poems, seed, device, quiet) if poems else None
     if as_json:
         record = {
             "model": checkpoint.name,
             "corpus": source.name,
             "split": part,
+            "context": context,
             **_record(measured),
             "perplexity_per_token": _finite(measured.per_token),
             "tokens": measured.tokens,
@@ -149,7 +159,7 @@ def _unread(source: Corpus) -> dict[str, int]:
 
 
 def _perplexity(
-    checkpoint: Checkpoint, source: Corpus, part: str, device: str, quiet: bool
+    checkpoint: Checkpoint, source: Corpus, part: str, context: Any, device: str, quiet: bool
 ) -> Perplexity:
     from poetgen.dataset.encoded import encode_with
     from poetgen.models.language_model import from_checkpoint
@@ -166,7 +176,7 @@ def _perplexity(
     )
     network = from_checkpoint(checkpoint, torch_device)
     with _progress("predicting", len(poems), quiet) as advance:
-        return perplexity(network, poems, device=torch_device, on_progress=advance)
+        return perplexity(network, poems, device=torch_device, context=context, on_progress=advance)
 
 
 def _writing(
