@@ -18,6 +18,7 @@ from poetgen.errors import PoetgenError
 COMMANDS = {
     "acrostic": "poetgen.cli.acrostic:acrostic",
     "continue": "poetgen.cli.continue_:continue_",
+    "book": "poetgen.cli.book:book",
     "check": "poetgen.cli.check:check",
     "rhyme": "poetgen.cli.rhyme:rhyme",
     "train": "poetgen.cli.train:train",

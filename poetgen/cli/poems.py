@@ -11,13 +11,14 @@ import itertools
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from poetgen.cli import console
+from poetgen.cli.book import save_poem
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS
 from poetgen.verse.poem import MARKS, Poem
@@ -153,6 +154,7 @@ _OPTIONS = (
         is_flag=True,
         help="Name the nearest line of the training corpus, its author and poem, for each line.",
     ),
+    click.option("--save", is_flag=True, help="Keep the poems in the poem book: poetgen book."),
     click.option(
         "--model",
         metavar="NAME|FOLDER",
@@ -206,6 +208,7 @@ def write_and_show(
     device: str,
     rank: bool,
     cite: bool,
+    save: bool,
     as_json: bool,
     quiet: bool,
     **choices: Any,
@@ -227,10 +230,18 @@ def write_and_show(
     indent = _INDENT if on_screen else ""
     captions = on_screen and not quiet
     citations = _citations(poet, quiet=quiet) if cite else None
+
+    def keep(poem: WrittenPoem, request: Request) -> str:
+        id = save_poem(poem, request, options, rank=rank, model=model)
+        if not quiet:
+            click.echo(f"saved as {id}", err=True)
+        return id
+
     if on_screen and len(wishes) == count == 1:
         # A poem by itself is shown while it is being written.
         request = wishes[0].request
-        text = _show(poet.stream(request, first, options, rank=rank), indent=_INDENT)
+        done: list[WrittenPoem] = []
+        text = _show(_noted(poet.stream(request, first, options, rank=rank), done), _INDENT)
         lines = Poem.from_text(text).lines
         if citations:
             _show_citations(citations, lines, indent)
@@ -238,6 +249,8 @@ def write_and_show(
             from poetgen.writing.written import judge
 
             _show_caption(request, judge(request, lines), poet.name, first)
+        if save:
+            keep(done[0], request)
         return 0
 
     shown = 0
@@ -251,7 +264,11 @@ def write_and_show(
             record = _record(outcome, wish.request)
             if citations:
                 record["citations"] = [asdict(citations.nearest(line)) for line in outcome.lines]
-            console.print_json(record)
+            try:
+                if save:
+                    record["id"] = keep(outcome, wish.request)
+            finally:  # A poem that cannot be saved is at least shown.
+                console.print_json(record)
         else:
             if shown:
                 click.echo()
@@ -264,8 +281,17 @@ def write_and_show(
             elif not quiet:
                 for fault in _forced_faults(wish.request, outcome):
                     console.print_warning(f"{''.join(outcome.lines[:1])} …, {fault}")
+            if save:
+                keep(outcome, wish.request)
         sys.stdout.flush()
     return 1 if refused else 0
+
+
+def _noted(
+    stream: Generator[tuple[str, bool], None, WrittenPoem], done: list[WrittenPoem]
+) -> Iterator[tuple[str, bool]]:
+    """What a stream yields; the poem that it gives in the end goes into `done`."""
+    done.append((yield from stream))
 
 
 def _written(
