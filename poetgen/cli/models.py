@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from poetgen.cli.card import card
 from poetgen.cli.console import clean, messages, output, print_json
 from poetgen.cli.packing import pack
 
@@ -33,10 +34,12 @@ def models() -> None:
     poetgen models lstm            one: read whole, verified, and shown
     poetgen models my-run --json   the same for a script
     poetgen models pack my-run --output small
+    poetgen models card my-run -o card.md
     """  # noqa: D301
 
 
 models.add_command(pack)
+models.add_command(card)
 
 
 @models.command()

@@ -97,8 +97,8 @@ class RunFilter:
         for first in range(0, len(split), _BLOCK):
             last = min(first + _BLOCK, len(split))
             codes = table.spell(split.ids[split.offsets[first] : split.offsets[last]])
-            keys.append(keys_of(_windows(codes, RUN)))
-            threes.append(packed(_windows(codes, CLICHE)))
+            keys.append(keys_of(windows(codes, RUN)))
+            threes.append(packed(windows(codes, CLICHE)))
         distinct, _ = _counted(np.concatenate(keys))
         size = max(64, -(-_BITS_A_RUN * len(distinct) // 8) * 8)
         there = np.zeros(size, np.bool_)
@@ -123,7 +123,7 @@ class RunFilter:
 
     def contains_runs(self, line: str) -> Bools:
         """Which of the runs of a line are in the filter: (len(line) - 4,), or none if shorter."""
-        return self.contains(keys_of(_windows(code_points(line), RUN, every=True)))
+        return self.contains(keys_of(windows(code_points(line), RUN, every=True)))
 
     def borrowed_line(self, line: str) -> bool:
         """Whether a line stands in the training poems.
@@ -137,7 +137,7 @@ class RunFilter:
 
     def contains_cliches(self, line: str) -> Bools:
         """Which of a line's runs of three are among the commonest of the corpus."""
-        keys = packed(_windows(code_points(line), CLICHE, every=True))
+        keys = packed(windows(code_points(line), CLICHE, every=True))
         if not len(self._cliches):
             return np.zeros(len(keys), np.bool_)
         places = np.searchsorted(self._cliches, keys).clip(max=len(self._cliches) - 1)
@@ -194,6 +194,20 @@ class RunFilter:
         return cls(bits, cliches, int(metadata["runs"]))
 
 
+def windows(codes: Codes, length: int, *, every: bool = False) -> Codes:
+    """The runs of `length` in a row of codes, (n, length); unless `every`, those without a 0."""
+    if len(codes) < length:
+        return np.empty((0, length), np.uint32)
+    windows = np.lib.stride_tricks.sliding_window_view(codes, length)
+    if every:
+        return windows
+    whole = np.ones(len(windows), np.bool_)
+    for place in range(length):
+        whole &= windows[:, place] != 0
+    found: Codes = windows[whole]
+    return found
+
+
 def code_points(text: str) -> Codes:
     """The code points of `text`; a lone surrogate is a question mark."""
     return np.frombuffer(text.encode("utf-32-le", "replace"), "<u4").astype(np.uint32, copy=False)
@@ -243,20 +257,6 @@ def _counted(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np
     values.sort()
     firsts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
     return values[firsts], np.diff(firsts, append=len(values))
-
-
-def _windows(codes: Codes, length: int, *, every: bool = False) -> Codes:
-    """The runs of `length` in a row of codes, (n, length); unless `every`, those without a 0."""
-    if len(codes) < length:
-        return np.empty((0, length), np.uint32)
-    windows = np.lib.stride_tricks.sliding_window_view(codes, length)
-    if every:
-        return windows
-    whole = np.ones(len(windows), np.bool_)
-    for place in range(length):
-        whole &= windows[:, place] != 0
-    found: Codes = windows[whole]
-    return found
 
 
 class _Spelling:

@@ -54,7 +54,7 @@ def write_model(folder: Path, corpus: Corpus, forms: tuple[str, ...] = ()) -> Ch
             "licence": "CC0",
             "poems": info.poems,
         },
-        training={"forms": list(forms)},
+        training={"steps": 5, "forms": list(forms)},
     )
     draw = np.random.default_rng(1)
     arrays = {
@@ -116,7 +116,12 @@ def test_int8_costs_next_to_nothing(model: Checkpoint) -> None:
     assert cost_of_storage(model, "float32", 10)["perplexity_loss"] == 0
 
 
-def test_a_corpus_that_changed_is_not_measured_on(model: Checkpoint, tmp_path: Path) -> None:
+def test_a_corpus_that_changed_or_went_is_not_measured_on(
+    model: Checkpoint, tmp_path: Path
+) -> None:
     write_corpus(tmp_path, 300)
     with pytest.raises(CorpusError, match="has changed since"):
+        corpus_of(model)
+    (tmp_path / "poems.csv").unlink()
+    with pytest.raises(CorpusError, match="there is no corpus or file"):
         corpus_of(model)

@@ -1,0 +1,149 @@
+"""What poems borrow from the training poems: whole lines, and runs of five characters.
+
+Compared with what held-out human poems borrow, since poets repeat each other: a model that knows
+lines by heart borrows more than they do. Lines are compared as they are. Runs are compared by keys
+of 64 bits, all of the training text's, so that one in a thousand million million is found by
+mistake; the filter that travels with a checkpoint (`poetgen.dataset.runs`) errs in one of 120.
+
+Also here: how a network writes when nothing is asked for and nothing forbidden.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from poetgen.dataset.context import CONTROLS, context_ids
+from poetgen.dataset.runs import RUN, code_points, keys_of, windows
+from poetgen.dataset.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from poetgen.verse.poem import MARKS
+from poetgen.writing.engine import StepModel
+
+_BLOCK = 1 << 14  # Training poems at a time: about a million characters.
+_BREAK = re.compile(f"[{MARKS}\n]+")
+_BREAKS = code_points(MARKS + "\n")
+
+_LONGEST = 200
+"""Tokens after which a poem that finds no end is cut."""
+
+_TOGETHER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """What poems share with the training poems.
+
+    Attributes:
+        poems: How many were looked at.
+        lines: Their lines of at least five characters.
+        borrowed_lines: Those of them that are lines of the training poems.
+        runs: The runs of five characters within their lines.
+        borrowed_runs: Those of them that stand within a line of the training poems.
+    """
+
+    poems: int
+    lines: int
+    borrowed_lines: int
+    runs: int
+    borrowed_runs: int
+
+    @property
+    def line_share(self) -> float:
+        """The share of the lines that are borrowed."""
+        return self.borrowed_lines / self.lines if self.lines else 0.0
+
+    @property
+    def run_share(self) -> float:
+        """The share of the runs that are borrowed."""
+        return self.borrowed_runs / self.runs if self.runs else 0.0
+
+
+def borrowed(groups: Sequence[Sequence[str]], training: Sequence[str]) -> list[Borrowed]:
+    """Measure what some groups of poems borrow, in one reading of the training poems.
+
+    Args:
+        groups: Groups of poems, each text with its marks.
+        training: The training poems, likewise.
+    """
+    lines = [[line for line in _lines(poems) if len(line) >= RUN] for poems in groups]
+    runs = [_runs(poems) for poems in groups]
+    wanted_lines = {line for some in lines for line in some}
+    wanted_runs = np.unique(np.concatenate([np.empty(0, np.uint64), *runs]))
+    found_lines: set[str] = set()
+    found_runs = np.zeros(len(wanted_runs), np.bool_)
+    for start in range(0, len(training), _BLOCK):
+        block = training[start : start + _BLOCK]
+        found_lines |= wanted_lines.intersection(_lines(block))
+        found_runs |= np.isin(wanted_runs, _runs(block))
+    known = wanted_runs[found_runs]
+    return [
+        Borrowed(
+            poems=len(poems),
+            lines=len(some),
+            borrowed_lines=sum(line in found_lines for line in some),
+            runs=len(keys),
+            borrowed_runs=int(np.isin(keys, known).sum()),
+        )
+        for poems, some, keys in zip(groups, lines, runs, strict=True)
+    ]
+
+
+def _lines(poems: Iterable[str]) -> list[str]:
+    return _BREAK.split("\n".join(poems))
+
+
+def _runs(poems: Iterable[str]) -> npt.NDArray[np.uint64]:
+    codes = code_points("\n".join(poems)).copy()
+    codes[np.isin(codes, _BREAKS)] = 0
+    return keys_of(windows(codes, RUN))
+
+
+def write_freely(
+    model: StepModel,
+    vocabulary: Vocabulary,
+    count: int,
+    seed: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterator[str]:
+    """Draw poems from a network as it is: no form, no rule, no filter, temperature 1.
+
+    Only what is no text at all is left out: control tokens and `<unk>`.
+
+    Args:
+        model: The network.
+        vocabulary: Its tokens.
+        count: How many poems.
+        seed: Decides them.
+        on_progress: Called with how many more poems are written.
+
+    Yields:
+        Each poem with its marks.
+    """
+    generator = np.random.default_rng(seed)
+    never = [PAD, BOS, UNK, *(vocabulary.id_of(name) for name in CONTROLS)]
+    for start in range(0, count, _TOGETHER):
+        n = min(_TOGETHER, count - start)
+        drawn: list[list[int]] = [[] for _ in range(n)]
+        rows = np.arange(n)  # The poems that have not ended.
+        state = model.start(n)
+        for token in context_ids(vocabulary):
+            _, state = model.step(np.full(n, token), state)
+        ids = np.full(n, BOS)
+        for _ in range(_LONGEST):
+            logits, state = model.step(ids, state)
+            chances = logits + generator.gumbel(size=logits.shape)
+            chances[:, never] = -np.inf
+            ids = chances.argmax(axis=1)
+            going = np.flatnonzero(ids != EOS)
+            rows, ids, state = rows[going], ids[going], model.select(state, going)
+            if not len(rows):
+                break
+            for row, token in zip(rows.tolist(), ids.tolist(), strict=True):
+                drawn[row].append(token)
+        yield from map(vocabulary.decode, drawn)
+        if on_progress is not None:
+            on_progress(n)
