@@ -28,6 +28,7 @@ FLOORS = (
     ("poetgen.writing",),
     ("poetgen.shipping",),
     ("poetgen.book",),
+    ("poetgen.studio",),
     ("poetgen.cli",),
 )
 
@@ -124,7 +125,7 @@ def test_the_command_line_imports_nothing_heavy() -> None:
     program = (
         "import importlib, sys\n"
         f"for module in {commands!r}: importlib.import_module(module)\n"
-        "heavy = {'torch', 'numpy', 'jieba', 'rich', 'matplotlib', 'opencc', 'safetensors'}\n"
+        "heavy = {'torch', 'numpy', 'jieba', 'rich', 'matplotlib', 'opencc', 'safetensors', 'textual'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     found = subprocess.run(

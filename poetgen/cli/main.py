@@ -16,6 +16,7 @@ from poetgen.errors import PoetgenError
 
 # In the order in which a newcomer needs them. The object has the command's name, - as _.
 COMMANDS = {
+    "studio": "poetgen.cli.studio:studio",
     "acrostic": "poetgen.cli.acrostic:acrostic",
     "continue": "poetgen.cli.continue_:continue_",
     "book": "poetgen.cli.book:book",
@@ -67,6 +68,7 @@ def cli() -> None:
     """Write Chinese acrostic poems (藏头诗) with a recurrent network.
 
     \b
+    poetgen                                the studio: write and change, line by line
     poetgen acrostic 春夏秋冬               four heads, a poem
     poetgen train --corpus sample --preset tiny     a first model, in a minute
     """  # noqa: D301
@@ -82,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
+        arguments = ["studio"]
     try:
         result = cli.main(_as_utf8(arguments), prog_name="poetgen", standalone_mode=False)
         sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""The studio's main screen, and what opens over it."""

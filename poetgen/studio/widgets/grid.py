@@ -1,0 +1,244 @@
+"""The poem, a character a cell, with a cursor; under each character its tone and what it is.
+
+    1 [春] 风  又  绿  江  南  岸 ，
+      =平  平  仄 *仄  平  平  仄
+
+Everything is told twice, by style and by a sign: a head is bold and underlined and has `=`, a
+locked character `*`, a fault `!`, the cursor stands in brackets. The signs are ASCII or Chinese,
+since a terminal may take others for one cell or for two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from poetgen.studio.drafts import Place
+from poetgen.verse.poem import is_han
+from poetgen.writing.request import FREE
+
+_CELL = 4
+_GUTTER = 4
+_OPEN = "＿"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the grid shows.
+
+    Attributes:
+        rows: The lines, `FREE` where nothing stands.
+        marks: The mark after each.
+        tones: The tone of each place.
+        feet: The lines that rhyme, from 0.
+        heads, locked, faults: The places that are so.
+    """
+
+    rows: tuple[str, ...] = ()
+    marks: str = ""
+    tones: tuple[str, ...] = ()
+    feet: tuple[int, ...] = ()
+    heads: frozenset[Place] = frozenset()
+    locked: frozenset[Place] = frozenset()
+    faults: frozenset[Place] = frozenset()
+
+
+class PoemGrid(Widget, can_focus=True):
+    """A poem that one can walk about in and write into."""
+
+    DEFAULT_CSS = """
+    PoemGrid { width: auto; height: auto; }
+    PoemGrid > .grid--head { text-style: bold underline; color: $accent; }
+    PoemGrid > .grid--locked { text-style: bold; color: $secondary; }
+    PoemGrid > .grid--fault { text-style: bold; color: $error; }
+    PoemGrid > .grid--level { color: $success; }
+    PoemGrid > .grid--oblique { color: $warning; }
+    PoemGrid > .grid--faint { color: $text-muted; }
+    PoemGrid > .grid--cursor { text-style: bold reverse; }
+    PoemGrid > .grid--here { text-style: bold; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "grid--head",
+        "grid--locked",
+        "grid--fault",
+        "grid--level",
+        "grid--oblique",
+        "grid--faint",
+        "grid--cursor",
+        "grid--here",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move(0, -1)", show=False),
+        Binding("right", "move(0, 1)", show=False),
+        Binding("up", "move(-1, 0)", show=False),
+        Binding("down", "move(1, 0)", show=False),
+        Binding("home", "edge(0)", show=False),
+        Binding("end", "edge(-1)", show=False),
+        Binding("ctrl+home", "corner(0)", show=False),
+        Binding("ctrl+end", "corner(-1)", show=False),
+    ]
+
+    page: reactive[Page] = reactive(Page(), layout=True)
+    cursor: reactive[Place] = reactive((0, 0))
+
+    class Moved(Message):
+        """The cursor moved."""
+
+    class Typed(Message):
+        """Chinese characters were typed or pasted at the cursor."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Locked(Message):
+        """The character at the cursor is to be locked, or let go."""
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        longest = max((len(row) for row in self.page.rows), default=0)
+        return _GUTTER + _CELL * longest + 3
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 2 * len(self.page.rows)
+
+    def render_line(self, y: int) -> Strip:
+        number = y // 2
+        if number >= len(self.page.rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        segments = self._tones(number) if y % 2 else self._characters(number)
+        strip = Strip(segments)
+        return strip.adjust_cell_length(self.size.width, self.rich_style)
+
+    def _characters(self, number: int) -> list[Segment]:
+        page, plain = self.page, self.rich_style
+        faint = plain + self.get_component_rich_style("grid--faint", partial=True)
+        here = self.cursor[0] == number
+        segments = [Segment(f"{number + 1:>3} ", plain if here else faint)]
+        for place, character in enumerate(page.rows[number]):
+            is_cursor = (number, place) == self.cursor
+            style = self._style((number, place), character)
+            left, right = "[]" if is_cursor else "  "
+            bracket = plain
+            if is_cursor:
+                bracket += self.get_component_rich_style("grid--here", partial=True)
+                if self.has_focus:
+                    style += self.get_component_rich_style("grid--cursor", partial=True)
+            shown = _OPEN if character == FREE else character
+            segments += [Segment(left, bracket), Segment(shown, style), Segment(right, bracket)]
+        return [*segments, Segment(page.marks[number], faint)]
+
+    def _tones(self, number: int) -> list[Segment]:
+        page, plain = self.page, self.rich_style
+        segments = [Segment(" " * _GUTTER, plain)]
+        for place in range(len(page.rows[number])):
+            here = (number, place)
+            tone = page.tones[number][place] if number < len(page.tones) else " "
+            sign = "=" if here in page.heads else "*" if here in page.locked else " "
+            name = {"平": "grid--level", "仄": "grid--oblique"}.get(tone, "grid--faint")
+            fault = "!" if here in page.faults else " "
+            segments += [
+                Segment(sign, self._style(here, "")),
+                Segment("  " if tone == " " else tone, plain + self._part(name)),
+                Segment(fault, plain + self._part("grid--fault")),
+            ]
+        rhymes = "韵" if number in page.feet else "  "
+        return [*segments, Segment(rhymes, plain + self._part("grid--level"))]
+
+    def _style(self, place: Place, character: str) -> Style:
+        if character == FREE:
+            return self.rich_style + self._part("grid--faint")
+        if place in self.page.faults:
+            style = self.rich_style + self._part("grid--fault")
+        elif place in self.page.locked:
+            style = self.rich_style + self._part("grid--locked")
+        else:
+            style = self.rich_style
+        return style + self._part("grid--head") if place in self.page.heads else style
+
+    def _part(self, name: str) -> Style:
+        return self.get_component_rich_style(name, partial=True)
+
+    # Moving.
+
+    def validate_cursor(self, cursor: Place) -> Place:
+        rows = self.page.rows
+        if not rows:
+            return (0, 0)
+        line = min(max(cursor[0], 0), len(rows) - 1)
+        return line, min(max(cursor[1], 0), len(rows[line]) - 1)
+
+    def watch_page(self) -> None:
+        self.cursor = self.validate_cursor(self.cursor)
+
+    def watch_cursor(self) -> None:
+        self.post_message(self.Moved())
+        self.call_after_refresh(self._show_cursor)
+
+    def _show_cursor(self) -> None:
+        if self.parent is not None and isinstance(self.parent, Widget):
+            line, place = self.cursor
+            cell = Region(_GUTTER + _CELL * place, 2 * line, _CELL + 3, 2)
+            self.parent.scroll_to_region(cell, animate=False)
+
+    def action_move(self, lines: int, places: int) -> None:
+        """Move the cursor; past the end of a line it goes on in the next."""
+        line, place = self.cursor[0] + lines, self.cursor[1] + places
+        rows = self.page.rows
+        if rows and place >= len(rows[self.cursor[0]]) and line < len(rows) - 1:
+            line, place = line + 1, 0
+        elif place < 0 < line:
+            line, place = line - 1, len(rows[line - 1]) - 1
+        self.cursor = (line, place)
+
+    def action_edge(self, place: int) -> None:
+        """Move to the first or the last character of the line."""
+        line = self.cursor[0]
+        self.cursor = (line, 0 if place == 0 else len(self.page.rows[line]) - 1)
+
+    def action_corner(self, place: int) -> None:
+        """Move to the first or the last character of the poem."""
+        last = len(self.page.rows) - 1
+        self.cursor = (0, 0) if place == 0 else (last, len(self.page.rows[last]) - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None or not self.page.rows:
+            return
+        self.cursor = (offset.y // 2, (offset.x - _GUTTER) // _CELL)
+        if event.chain == 2:
+            self.post_message(self.Locked())
+
+    # Writing.
+
+    def on_key(self, event: events.Key) -> None:
+        if event.character and is_han(event.character):
+            event.stop()
+            self.post_message(self.Typed(event.character))
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        text = chinese(event.text)
+        if text:
+            self.post_message(self.Typed(text))
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+
+def chinese(text: Iterable[str]) -> str:
+    """The Chinese characters of a text."""
+    return "".join(filter(is_han, text))
