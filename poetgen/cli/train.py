@@ -87,7 +87,7 @@ _SAMPLE = "sample"
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-    help="Of the products; auto is bf16 on cuda.  [default: auto]",
+    help="Of the products; auto is bf16 where it is fast.  [default: auto]",
 )
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's choice]")
 @click.option("--plot", is_flag=True, help="Draw the loss curves: loss.png in the output folder.")

@@ -59,9 +59,9 @@ def _build_rnn(config: ModelConfig) -> nn.RNNBase:
 
 
 def _build_lstm(config: ModelConfig) -> nn.RNNBase:
-    from torch import nn
+    from poetgen.models.cpu_layers import LSTM
 
-    return nn.LSTM(
+    return LSTM(
         config.embedding_size,
         config.hidden_size,
         config.num_layers,

@@ -39,7 +39,7 @@ class TrainingOptions:
         validate_every: Steps from one validation to the next; 0 for twenty in the budget.
         snapshot_every: Steps from one snapshot to the next; 0 for one a minute.
         device: auto, cpu, cuda or mps.
-        precision: auto, fp32, bf16 or fp16; the last two on cuda only.
+        precision: auto, fp32, bf16 (on a GPU or a CPU that has it) or fp16 (on cuda).
         threads: Of the CPU; 0 for as many as torch takes by itself.
 
     Raises:

@@ -1,14 +1,24 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from poetgen.models import cpu_layers
 from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
-from poetgen.models.cpu_layers import GRU, RNN
+from poetgen.models.cpu_layers import GRU, LSTM, RNN
+from poetgen.training.devices import precision_named
 
 Layers = tuple[nn.RNNBase, nn.RNNBase]
 
 KINDS = ("gru", "rnn-tanh", "rnn-relu")
+
+
+needs_bf16 = pytest.mark.skipif(
+    precision_named("auto", torch.device("cpu")) != torch.bfloat16,
+    reason="this CPU has no bf16 instructions, so that poetgen does not train in bf16 on it",
+)
 
 
 def _pair(kind: str, num_layers: int = 2, dropout: float = 0.0) -> Layers:
@@ -16,7 +26,10 @@ def _pair(kind: str, num_layers: int = 2, dropout: float = 0.0) -> Layers:
     torch.manual_seed(1)
     torchs: nn.RNNBase
     ours: nn.RNNBase
-    if kind == "gru":
+    if kind == "lstm":
+        torchs = nn.LSTM(12, 20, num_layers, batch_first=True, dropout=dropout)
+        ours = LSTM(12, 20, num_layers, batch_first=True, dropout=dropout)
+    elif kind == "gru":
         torchs = nn.GRU(12, 20, num_layers, batch_first=True, dropout=dropout)
         ours = GRU(12, 20, num_layers, batch_first=True, dropout=dropout)
     else:
@@ -29,18 +42,29 @@ def _pair(kind: str, num_layers: int = 2, dropout: float = 0.0) -> Layers:
     return torchs, ours
 
 
-def _results(layers: nn.RNNBase, inputs: Tensor, state: Tensor | None) -> list[Tensor]:
-    """Outputs, last state, and the gradients of inputs, state and parameters."""
-    inputs = inputs.clone().requires_grad_()
-    state = None if state is None else state.clone().requires_grad_()
-    outputs, last = layers(inputs, state)
+def _results(
+    layers: nn.RNNBase, inputs: Tensor, state: Tensor | None, bf16: bool = False
+) -> list[Tensor]:
+    """Outputs, last states, and the gradients of inputs, states and parameters."""
+    leaves = [inputs.clone().requires_grad_()]
+    packed: Any = None
+    if state is not None:
+        leaves.append(state.clone().requires_grad_())
+        packed = leaves[-1]
+        if isinstance(layers, nn.LSTM):
+            leaves.append(state.flip(0).requires_grad_())
+            packed = tuple(leaves[-2:])
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        outputs, last = layers(leaves[0], packed)
+    lasts = last if isinstance(last, tuple) else (last,)
     generator = torch.Generator().manual_seed(3)
     weights = torch.randn(outputs.shape, generator=generator)
-    ((outputs * weights).sum() + (last**2).sum()).backward()
-    leaves = [inputs, *([] if state is None else [state]), *layers.parameters()]
+    loss = (outputs * weights).sum() + sum((part**2).sum() for part in lasts)
+    torch.autograd.backward(loss)
+    leaves.extend(layers.parameters())
     gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
     assert len(gradients) == len(leaves)
-    return [outputs.detach(), last.detach(), *gradients]
+    return [outputs.detach(), *(part.detach() for part in lasts), *gradients]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,6 +78,58 @@ def test_values_and_gradients_are_those_of_torch(
     state = torch.randn(2, B, 20) if with_state else None
     for expected, got in zip(
         _results(torchs, inputs, state), _results(ours, inputs, state), strict=True
+    ):
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@needs_bf16
+@pytest.mark.parametrize("kind", ["lstm", *KINDS])
+@pytest.mark.parametrize(("B", "T"), [(1, 1), (5, 1), (7, 13)])
+@pytest.mark.parametrize("with_state", [False, True])
+def test_with_products_in_bf16_values_and_gradients_are_close_and_in_fp32(
+    kind: str, B: int, T: int, with_state: bool
+) -> None:
+    torchs, ours = _pair(kind)
+    inputs = torch.randn(B, T, 12)
+    state = torch.randn(2, B, 20) if with_state else None
+    expected = _results(torchs, inputs, state)
+    got = _results(ours, inputs, state, bf16=True)
+    assert not torch.equal(got[0], expected[0])
+    # What lies near a relu's kink may fall on its other side, and has then another gradient.
+    tolerance = 0.1 if kind == "rnn-relu" else 0.02
+    for a, b in zip(got, expected, strict=True):
+        assert a.dtype == torch.float32
+        assert (a - b).norm() <= tolerance * b.norm()
+
+
+@needs_bf16
+@pytest.mark.parametrize("kind", ["lstm", *KINDS])
+def test_the_bf16_layers_make_their_sums_and_memories_in_fp32(kind: str) -> None:
+    _, ours = _pair(kind, num_layers=1)
+    inputs = torch.randn(9, 30, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, _ = ours(inputs)
+    # A state that is kept in bf16 has seven bits after its first.
+    assert not torch.equal(outputs, outputs.bfloat16().float())
+
+
+def test_the_lstm_of_fp32_is_torchs_own() -> None:
+    torchs, ours = _pair("lstm")
+    inputs = torch.randn(3, 5, 12)
+    assert all(
+        torch.equal(got, expected)
+        for got, expected in zip(
+            _results(ours, inputs, None), _results(torchs, inputs, None), strict=True
+        )
+    )
+
+
+def test_where_torch_has_no_onednn_the_layers_still_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_layers, "_packs", False)
+    torchs, ours = _pair("gru")
+    inputs = torch.randn(4, 6, 12)
+    for expected, got in zip(
+        _results(torchs, inputs, None), _results(ours, inputs, None), strict=True
     ):
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
 
@@ -102,7 +178,7 @@ def test_an_output_changed_in_place_is_refused_by_the_backward_pass() -> None:
         outputs.sum().backward()
 
 
-@pytest.mark.parametrize(("cell", "layers"), [("gru", GRU), ("rnn", RNN)])
+@pytest.mark.parametrize(("cell", "layers"), [("lstm", LSTM), ("gru", GRU), ("rnn", RNN)])
 def test_the_registry_builds_these_layers(cell: str, layers: type[nn.RNNBase]) -> None:
     config = ModelConfig(cell=cell, vocabulary_size=9, embedding_size=4, hidden_size=6)
     assert isinstance(CELLS[cell].build(config), layers)

@@ -50,7 +50,14 @@ def make(
         hidden_size=32,
         dropout=dropout,
     )
-    options = {"token_budget": 256, "learning_rate": 0.02, "device": "cpu", "threads": 1, **options}
+    options = {
+        "token_budget": 256,
+        "learning_rate": 0.02,
+        "device": "cpu",
+        "threads": 1,
+        "precision": "fp32",
+        **options,
+    }
     source = {"name": corpus.name, "content_hash": corpus.content_hash, "licence": "", "poems": 200}
     return Trainer(corpus, model, TrainingOptions(**options), folder, source=source, resume=resume)
 
