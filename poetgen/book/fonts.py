@@ -7,6 +7,7 @@ nothing of poems.
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
 import subprocess
@@ -64,14 +65,12 @@ class Face:
         self.path = path
         self.index = 0
         try:
-            with path.open("rb") as file:
-                is_collection = file.read(4) == b"ttcf"
-            if is_collection:
-                names = [
-                    str(font["name"].getDebugName(1)) for font in TTCollection(path, lazy=True)
-                ]
+            content = path.read_bytes()
+            if content.startswith(b"ttcf"):
+                faces = TTCollection(io.BytesIO(content), lazy=True).fonts
+                names = [str(face["name"].getDebugName(1)) for face in faces]
                 self.index = next((i for i, name in enumerate(names) if name.endswith(" SC")), 0)
-            self._font: Any = TTFont(path, fontNumber=self.index, lazy=True)
+            self._font: Any = TTFont(io.BytesIO(content), fontNumber=self.index, lazy=True)
             self._cmap: dict[int, str] = self._font.getBestCmap() or {}
             # A variable font may be at its thinnest if nobody says otherwise.
             axes = self._font["fvar"].axes if "fvar" in self._font else []

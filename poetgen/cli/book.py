@@ -208,7 +208,7 @@ def export(
             file.write(content)
         click.echo(console.clean(str(output)))
     elif kind in ("svg", "png"):
-        click.get_binary_stream("stdout").write(content)
+        sys.stdout.buffer.write(content)
     else:
         click.echo(content.decode("utf-8"), nl=False)
 
