@@ -32,7 +32,7 @@ DARK, LIGHT = "textual-dark", "textual-light"
 class TooSmall(ModalScreen[None]):
     """Stands over everything while the terminal is too small."""
 
-    CSS = "TooSmall { background: $surface; } TooSmall Static { text-align: center; }"
+    DEFAULT_CSS = "TooSmall { background: $surface; } TooSmall Static { text-align: center; }"
 
     def compose(self) -> ComposeResult:
         with Middle(), Center():

@@ -211,11 +211,12 @@ class Draft:
             "".join(row) + (mark if FREE not in row else "")
             for row, mark in zip(rows, self.shown_marks, strict=True)
         )
-        request = self._asking(tuple(kept))
+        request = replace(self.request, kept=tuple(kept))
         if place in self.head_places:
             heads = list(request.heads)
             heads[self.head_places[place]] = FREE
             request = replace(request, heads="".join(heads))
+        request.layout()
         return request
 
     def again(self) -> Request:

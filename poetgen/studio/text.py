@@ -42,7 +42,7 @@ ACTIONS = (
     Action("draw('rest')", ("t",), "Draw again from here to the end", WRITE, "rest"),
     Action("again", ("r",), "Draw with the seed that it was drawn with", WRITE),
     Action("stop", ("escape",), "Stop drawing; back to the poem", WRITE),
-    Action("heads", ("h", "f3"), "Type heads", WRITE, "heads"),
+    Action("heads", ("h", "f3"), "Type heads", WRITE),
     Action(
         "settings",
         ("s", "f4"),

@@ -211,11 +211,6 @@ class Workshop:
         self._screen = screen
         self._drawing: Worker[None] | None = None
 
-    @property
-    def is_drawing(self) -> bool:
-        """Whether a poem is being drawn."""
-        return self._drawing is not None and not self._drawing.is_finished
-
     def load(self, model: str) -> None:
         """Load a model in the background: `Loaded` comes of it."""
         self._start(partial(self._load, model), "load", exclusive=False)

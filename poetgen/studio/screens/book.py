@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class BookDialog(Dialog["BookEntry"]):
     """Looks for a poem of the book: enter or a click reopens it."""
 
-    CSS = """
+    DEFAULT_CSS = """
     BookDialog > Vertical { width: 100%; height: 100%; }
     BookDialog #shelf { height: 1fr; }
     BookDialog OptionList { width: 1fr; height: 100%; max-height: 100%; }

@@ -150,7 +150,7 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
         model = self.draft.settings.model
         name = self.shelf.name_of(model) or "the model"
         if self.shelf.ready(model):
-            state = f"{name}: {'writing …' if self.workshop.is_drawing else 'ready'}"
+            state = f"{name}: {'writing …' if self.so_far else 'ready'}"
         else:
             state = f"{name}: {self.troubles.get(model, 'loading …')}"
         text = Text("poetgen studio 藏头诗   ", "bold")

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 class Dialog(ModalScreen[Result], Generic[Result]):
     """A dialog: escape leaves it, and nothing was done."""
 
-    CSS = """
+    DEFAULT_CSS = """
     Dialog { align: center middle; }
     Dialog > Vertical {
         width: 76; max-width: 100%; height: auto; max-height: 100%;
@@ -186,7 +186,7 @@ class ChoiceDialog(Dialog[str]):
 class HelpDialog(Dialog[str]):
     """Every action and its keys; enter or a click does it."""
 
-    CSS = """
+    DEFAULT_CSS = """
     HelpDialog > Vertical { height: 100%; }
     HelpDialog OptionList { height: 1fr; max-height: 100%; }
     """

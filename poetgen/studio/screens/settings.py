@@ -49,7 +49,7 @@ _LABELS = {
 class SettingsDialog(Dialog[Settings]):
     """Changes the settings of a draft."""
 
-    CSS = """
+    DEFAULT_CSS = """
     SettingsDialog > VerticalScroll {
         width: 78; max-width: 100%; height: auto; max-height: 100%;
         border: round $primary; background: $surface; padding: 0 1;

@@ -46,7 +46,7 @@ class SideBySide(Screen[int]):
         draw: Draws all of them again.
     """
 
-    CSS = """
+    DEFAULT_CSS = """
     SideBySide HorizontalScroll { height: 1fr; }
     SideBySide DraftColumn { width: 26; height: 100%; padding: 0 1; overflow-y: auto; }
     SideBySide DraftColumn.-chosen { background: $boost; border-left: thick $accent; }

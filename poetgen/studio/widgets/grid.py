@@ -59,11 +59,11 @@ class PoemGrid(Widget, can_focus=True):
 
     DEFAULT_CSS = """
     PoemGrid { width: auto; height: auto; }
-    PoemGrid > .grid--head { text-style: bold underline; color: $accent; }
-    PoemGrid > .grid--locked { text-style: bold; color: $secondary; }
-    PoemGrid > .grid--fault { text-style: bold; color: $error; }
-    PoemGrid > .grid--level { color: $success; }
-    PoemGrid > .grid--oblique { color: $warning; }
+    PoemGrid > .grid--head { text-style: bold underline; color: $text-accent; }
+    PoemGrid > .grid--locked { text-style: bold; color: $text-primary; }
+    PoemGrid > .grid--fault { text-style: bold; color: $text-error; }
+    PoemGrid > .grid--level { color: $text-success; }
+    PoemGrid > .grid--oblique { color: $text-warning; }
     PoemGrid > .grid--faint { color: $text-muted; }
     PoemGrid > .grid--cursor { text-style: bold reverse; }
     PoemGrid > .grid--here { text-style: bold; }
@@ -148,7 +148,7 @@ class PoemGrid(Widget, can_focus=True):
             name = {"平": "grid--level", "仄": "grid--oblique"}.get(tone, "grid--faint")
             fault = "!" if here in page.faults else " "
             segments += [
-                Segment(sign, self._style(here, "")),
+                Segment(sign, plain + self._part("grid--here")),
                 Segment("  " if tone == " " else tone, plain + self._part(name)),
                 Segment(fault, plain + self._part("grid--fault")),
             ]

@@ -46,7 +46,7 @@ class CandidateList(Vertical):
         listing = self.query_one(OptionList)
         kept = listing.highlighted
         options: list[Option | None] = [
-            Option(_row(number, each, standing), id=each.character)
+            Option(_row(number, each, standing, candidates[0].probability), id=each.character)
             for number, each in enumerate(candidates, 1)
         ]
         listing.set_options(options or [Option(Text(note), disabled=True)])
@@ -68,12 +68,12 @@ class CandidateList(Vertical):
             self.post_message(self.Taken(event.option.id))
 
 
-def _row(number: int, candidate: Candidate, standing: str) -> Text:
+def _row(number: int, candidate: Candidate, standing: str, most: float) -> Text:
     sign = "<" if candidate.character == standing else " "
     share = candidate.probability
     percent = f"{share:6.1%}" if share >= 0.001 else " <0.1%"
     key = f"{number}" if number < 10 else " "
-    bar = "#" * round(share * _BAR)
+    bar = "#" * round(share / most * _BAR)
     return Text(f"{key} {candidate.character}{sign} {percent} {bar}")
 
 
