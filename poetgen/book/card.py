@@ -189,11 +189,13 @@ def _vertical(entry: BookEntry, seal: list[str]) -> Layout:
     shapes += [Box(x - 0.6, _MARGIN - _OVER, 1.2, height + 2 * _OVER, RULE) for x in rules]
     shapes += _column(title, right - side / 2, _MARGIN + 0.14 * EM, height, _TITLE, 1.25)
     places = head_places(entry)
+    # A little lower where the date needs the room; lines that are short hang from the top.
+    top = _MARGIN + min((height - length * _STEP) / 2, EM / 2)
     for i, line in enumerate(entry.lines):
         x = right - side - _LEAD * (i + 0.5)
         for j, character in enumerate(line):
-            y = _MARGIN + (height - length * _STEP) / 2 + (j + 0.5) * _STEP
-            shapes.append(Glyph(character, x, y, EM, RED if (i, j) in places else INK))
+            colour = RED if (i, j) in places else INK
+            shapes.append(Glyph(character, x, top + (j + 0.5) * _STEP, EM, colour))
     x, bottom = _MARGIN + side / 2, _MARGIN + height
     top = bottom - seal_height - 0.4 * EM - len(date) * _SMALL * 1.15
     shapes += _column(date, x, top, height, _SMALL, 1.15, FADED)
