@@ -3,7 +3,9 @@
     python -m benchmarks.acrostics MODEL                      1,000 heads, the rules loose
     python -m benchmarks.acrostics MODEL --tones strict
     python -m benchmarks.acrostics MODEL --heads 30           a look, in about a minute
-    python -m benchmarks.acrostics MODEL --judge-model OTHER --json figures.json
+    python -m benchmarks.acrostics MODEL --at tail            100 heads of their own
+    python -m benchmarks.acrostics MODEL --judge-model OTHER --output figures.json
+    … --output figures.json --resume                          go on where it was killed
 
 Without MODEL: the model that `poetgen acrostic` would use. README.md beside this file says what
 each figure means.
@@ -15,10 +17,10 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 # As the command does, before NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -26,7 +28,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.acrostics.entries import Entry, evenly_spread, read_entries
+from benchmarks.acrostics.entries import HEADS, TAILS, Entry, evenly_spread, read_entries
 from benchmarks.acrostics.figures import (
     Attempt,
     cost_of_rules,
@@ -37,13 +39,15 @@ from benchmarks.acrostics.figures import (
 )
 from benchmarks.acrostics.report import Results, as_record, show
 from benchmarks.acrostics.ways import Way, ways_to_write
+from benchmarks.acrostics.writing import Asked, Kept, is_feasible, parts, write_all
 from poetgen.checkpoint import Checkpoint, load_checkpoint
 from poetgen.corpus.script import to_simplified, to_traditional
 from poetgen.corpus.store import open_corpus
+from poetgen.dataset.context import context_ids
 from poetgen.dataset.runs import FILE as RUNS
 from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.tokenizers import tokenizer_named
-from poetgen.dataset.vocabulary import Vocabulary
+from poetgen.dataset.vocabulary import BOS, Vocabulary
 from poetgen.errors import CorpusError, PoetgenError, TemplateError
 from poetgen.files import replacing
 from poetgen.verse.forms import FORMS, form_named
@@ -63,10 +67,11 @@ def main() -> None:
     except PoetgenError as error:
         sys.exit(f"{error.message}\n{error.hint or ''}".rstrip())
     show(results)
-    if arguments.json:
+    if arguments.output:
         text = json.dumps(as_record(results), ensure_ascii=False, indent=1)
-        with replacing(arguments.json) as file:
+        with replacing(arguments.output) as file:
             file.write((text + "\n").encode())
+        partial(arguments.output).unlink()
 
 
 def parse() -> argparse.Namespace:
@@ -79,7 +84,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("model", nargs="?", help="a checkpoint's name or folder")
     parser.add_argument("--heads", type=int, default=1000, metavar="N", help="an even part of them")
     parser.add_argument("--form", help="this form alone: " + ", ".join(f.name for f in FORMS))
-    parser.add_argument("--at", default="head", help="where heads stand: head, tail, a number")
+    parser.add_argument("--at", default="head", help="head, tail, diagonal or a number from 1")
+    parser.add_argument("--list", type=Path, help="other heads (of tails, tails.txt by itself)")
     parser.add_argument("--tones", default=STYLES[0], choices=[*STYLES, OFF])
     parser.add_argument("--rhyme-book", default=PINGSHUI)
     parser.add_argument("--judge-model", metavar="OTHER", help="who reads the poems")
@@ -89,11 +95,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--top-p", type=float, default=defaults.top_p)
     parser.add_argument("--particles", type=int, default=defaults.particles)
     parser.add_argument("--seed", type=int, default=1, help="entry k is written with seed + k")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="save figures and poems")
+    parser.add_argument(
+        "--output", "--json", type=Path, metavar="FILE", help="save figures and poems"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with what --output has begun")
     arguments = parser.parse_args()
     if arguments.heads < 1:
         parser.error("--heads must be at least 1")
+    if arguments.resume and not arguments.output:
+        parser.error("--resume needs the --output of the run that it goes on with")
+    arguments.list = arguments.list or (TAILS if arguments.at == "tail" else HEADS)
     return arguments
+
+
+def partial(output: Path) -> Path:
+    """Where a run keeps what it has done until it is over."""
+    return output.with_name(output.name + ".partial")
 
 
 def run(arguments: argparse.Namespace) -> Results:
@@ -104,40 +121,52 @@ def run(arguments: argparse.Namespace) -> Results:
     checkpoint = load_checkpoint(arguments.model)
     judge = load_checkpoint(arguments.judge_model) if arguments.judge_model else checkpoint
     rules = Rules(tones=arguments.tones, rhyme_book=arguments.rhyme_book)
-    asked = requests_for(read_entries(), arguments.heads, arguments.form, arguments.at, rules)
+    asked = requests_for(
+        read_entries(arguments.list), arguments.heads, arguments.form, arguments.at, rules
+    )
     corpus = corpus_of(arguments.corpus, checkpoint)
 
     model = engine_for(checkpoint)
     poet = Poet.of(checkpoint, model)
     simple = Poet(model, checkpoint.vocabulary, checkpoint.name, checkpoint.script)
     ways = ways_to_write(poet, simple, arguments.tones, options, fault_count)
-    attempts = write_all(poet, ways, asked, arguments.seed)
+    run_of: dict[str, Any] = {
+        "model": checkpoint.name,
+        "model_figures": checkpoint.figures,
+        "list": arguments.list.name,
+        "entries": len(asked),
+        "forms": {
+            form.name: count
+            for form in FORMS
+            if (count := sum(request.form == form for _, request in asked))
+        },
+        "at": arguments.at,
+        "rules": asdict(rules),
+        "options": asdict(options),
+        "seed": arguments.seed,
+    }
+    kept = Kept(partial(arguments.output) if arguments.output else None, run_of, arguments.resume)
+    attempts = write_with_progress(poet, ways, asked, arguments.seed, kept)
     nats = [read_all(judge, some) for some in attempts]
-    everyone = [all(nat is not None for nat in row) for row in zip(*nats, strict=True)]
+    by_number = [
+        {a.number: nat for a, nat in zip(some, read, strict=True) if nat is not None}
+        for some, read in zip(attempts, nats, strict=True)
+    ]
+    everyone = set.intersection(*map(set, by_number))
     compared = [
-        [nat if whole else None for nat, whole in zip(some, everyone, strict=True)] for some in nats
+        [nat if a.number in everyone else None for a, nat in zip(some, read, strict=True)]
+        for some, read in zip(attempts, nats, strict=True)
     ]
     runs = RunFilter.load(checkpoint.folder / RUNS, checkpoint.config.get("corpus", {}))
     borrowed = borrowed_lines(corpus, runs, checkpoint, attempts)
     return Results(
         about={
-            "model": checkpoint.name,
-            "model_figures": checkpoint.figures,
+            **run_of,
             "judge_model": judge.name,
             "judge_wrote_the_poems": judge.folder == checkpoint.folder,
             "lines_looked_for_in": corpus[0] if corpus else runs and "the filter of runs",
             "keeps_off_training_poems": runs is not None,
-            "entries": len(asked),
-            "compared_in_nats": sum(everyone),
-            "forms": {
-                form.name: count
-                for form in FORMS
-                if (count := sum(request.form == form for _, request in asked))
-            },
-            "at": arguments.at,
-            "rules": asdict(rules),
-            "options": asdict(options),
-            "seed": arguments.seed,
+            "compared_in_nats": len(everyone),
             "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         },
         names=[way.name for way in ways],
@@ -148,7 +177,7 @@ def run(arguments: argparse.Namespace) -> Results:
         nats=nats,
         rules_cost=None
         if arguments.tones == OFF
-        else cost_of_rules(attempts[0], compared[0], compared[1]),
+        else cost_of_rules(attempts[0], nats[0], [by_number[1].get(a.number) for a in attempts[0]]),
     )
 
 
@@ -171,57 +200,20 @@ def requests_for(
     return [(entry, request) for entry, request in fitting if entry in chosen]
 
 
-def write_all(
-    poet: Poet, ways: Sequence[Way], asked: Sequence[tuple[Entry, Request]], seed: int
+def write_with_progress(
+    poet: Poet,
+    ways: Sequence[Way],
+    asked: Sequence[tuple[Entry, Request]],
+    seed: int,
+    kept: Kept,
 ) -> list[list[Attempt]]:
-    """What each way makes of each request, all ways taking turns on the same machine."""
-    for way in ways:  # Tables are read and BLAS wakes up before the clock runs.
-        attempt(way, asked[0][1], seed, 0.0, asked[0][0].kind, True)
+    """What each way makes of its part of the requests."""
     columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    attempts: list[list[Attempt]] = [[] for _ in ways]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(asked))
-        for entry, request in asked:
-            feasible = is_feasible(poet, request)
-            ours = 0.0
-            for way, made in zip(ways, attempts, strict=True):
-                made.append(attempt(way, request, seed + entry.number, ours, entry.kind, feasible))
-                ours = attempts[0][-1].seconds
-            progress.advance(task)
-    return attempts
-
-
-def attempt(
-    way: Way, request: Request, seed: int, ours: float, kind: str, feasible: bool
-) -> Attempt:
-    """Let one way write, whatever becomes of it."""
-    poem, refusal, crash = None, "", ""
-    start = time.perf_counter()
-    try:
-        poem = way.write(request, seed, ours)
-    except TemplateError as error:
-        refusal = error.message
-    except Exception as error:  # What is counted here is just that.
-        crash = repr(error)
-    seconds = time.perf_counter() - start
-    return Attempt(request, kind, feasible, poem, seconds, refusal, crash)
-
-
-def is_feasible(poet: Poet, request: Request) -> bool:
-    """Whether the heads leave a poem under strict rules.
-
-    What is refused under loose rules too is no fault of the heads: it counts as feasible, and so
-    against the way that refuses it.
-    """
-
-    def compiles(tones: str) -> bool:
-        try:
-            poet.template(replace(request, rules=replace(request.rules, tones=tones)))
-        except TemplateError:
-            return False
-        return True
-
-    return compiles("strict") or not compiles("loose")
+        total = sum(map(len, parts([entry for entry, _ in asked], ways)))
+        task = progress.add_task("", total=total)
+        todo = [Asked(entry, request, is_feasible(poet, request)) for entry, request in asked]
+        return write_all(ways, todo, seed, kept, lambda n: progress.advance(task, n))
 
 
 def fault_count(request: Request, poem: WrittenPoem) -> int:
@@ -247,11 +239,10 @@ def read_all(judge: Checkpoint, attempts: Sequence[Attempt]) -> list[float | Non
     said = said_by(judge.vocabulary, judge.script)
     tokenizer = tokenizer_named(judge.tokenizer)
     texts = [said(made.poem.text) for made in attempts if made.poem is not None]
-    nats = iter(
-        reading_nats(
-            engine_for(judge), [judge.vocabulary.encode(tokenizer.tokenize(t)) for t in texts]
-        ).tolist()
-    )
+    ids = [judge.vocabulary.encode(tokenizer.tokenize(text)) for text in texts]
+    # One that can be told form, dynasty and theme is told nothing.
+    prompt = (*context_ids(judge.vocabulary), BOS)
+    nats = iter(reading_nats(engine_for(judge), ids, prompt).tolist())
     return [None if made.poem is None else next(nats) for made in attempts]
 
 

@@ -1,7 +1,8 @@
 """The heads that everyone is measured on, and the forms that they are written in.
 
-`heads.txt` has an entry a line: the heads and their kind, apart by a tab. It knows nothing of
-models.
+A list has an entry a line: the heads and their kind, apart by a tab. `tails.txt` is for the ends
+of lines, where hardly one in a hundred of `heads.txt` can stand: in an even line a head has to
+rhyme there. It knows nothing of models.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from poetgen.verse.forms import PoemForm, form_named
 
 HEADS = Path(__file__).with_name("heads.txt")
+TAILS = Path(__file__).with_name("tails.txt")
 
 KINDS = (
     "name",

@@ -86,18 +86,20 @@ class Attempt:
         kind: The kind of the heads.
         feasible: Whether strict rules can be kept with these heads.
         poem: What was written; None if nothing was.
+        seconds: How long it took; None where it was one of a batch.
         refusal: Why it said that it would not write.
         crash: The error that it died of.
-        seconds: How long it took.
+        number: Which entry of the list it was for.
     """
 
     request: Request
     kind: str
     feasible: bool
     poem: WrittenPoem | None
-    seconds: float
+    seconds: float | None
     refusal: str = ""
     crash: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class WayFigures:
 
     Attributes:
         asked: Requests.
+        timed: Those of them that were written one at a time, as every way wrote them.
         infeasible: Those of them whose heads allow no poem under strict rules.
         crashes: Errors other than a refusal.
         refused: Feasible requests that were refused.
@@ -116,16 +119,17 @@ class WayFigures:
         tones: Of the feasible requests, the share that became a regulated poem.
         rhyme: Likewise, a rhymed one.
         all_rules: Likewise, one with heads, form and no fault of any name.
-        distinct_1: Different characters, a character written.
-        distinct_2: Different pairs of neighbours in a line, a pair written.
+        distinct_1: Of the timed ones, different characters, a character written.
+        distinct_2: Likewise, different pairs of neighbours in a line, a pair written.
         borrowed_lines: The share of the lines written that stand in the corpus.
         nats_per_character: Of the poems for requests that every way fulfilled, under the model
             that reads them.
-        milliseconds: The median for a poem.
-        milliseconds_mean: The mean.
+        milliseconds: Of the timed ones, the median for a poem.
+        milliseconds_mean: Likewise, the mean.
     """
 
     asked: int
+    timed: int
     infeasible: int
     crashes: int
     refused: int
@@ -139,8 +143,8 @@ class WayFigures:
     distinct_2: float | None
     borrowed_lines: float | None
     nats_per_character: float | None
-    milliseconds: float
-    milliseconds_mean: float
+    milliseconds: float | None
+    milliseconds_mean: float | None
 
 
 def figures_of(
@@ -165,15 +169,18 @@ def figures_of(
         return _ratio(sum(id(a) in verdicts and keeps(verdicts[id(a)]) for a in among), len(among))
 
     lines = [line for poem in poems for line in poem.lines]
-    distinct = measure(poems, None) if poems else None
+    timed = [a for a in attempts if a.seconds is not None]
+    same = [a.poem for a in timed if a.poem is not None]
+    distinct = measure(same, None) if same else None
     read = [
         (nat, sum(map(len, a.poem.lines)))
         for a, nat in zip(attempts, nats or [None] * len(attempts), strict=True)
         if nat is not None and a.poem is not None
     ]
-    milliseconds = [1000 * attempt.seconds for attempt in attempts]
+    milliseconds = [1000 * a.seconds for a in attempts if a.seconds is not None]
     return WayFigures(
         asked=len(attempts),
+        timed=len(timed),
         infeasible=len(attempts) - len(feasible),
         crashes=sum(bool(a.crash) for a in attempts),
         refused=sum(bool(a.refusal) for a in feasible),
@@ -187,8 +194,8 @@ def figures_of(
         distinct_2=distinct.distinct_2 if distinct else None,
         borrowed_lines=_ratio(sum(map(borrowed, lines)), len(lines)) if borrowed else None,
         nats_per_character=_ratio(math.fsum(n for n, _ in read), sum(c for _, c in read)),
-        milliseconds=statistics.median(milliseconds),
-        milliseconds_mean=statistics.fmean(milliseconds),
+        milliseconds=statistics.median(milliseconds) if milliseconds else None,
+        milliseconds_mean=statistics.fmean(milliseconds) if milliseconds else None,
     )
 
 
@@ -223,28 +230,35 @@ def cost_of_rules(
     return mean, spread / math.sqrt(len(pairs))
 
 
-def reading_nats(model: StepModel, sequences: Sequence[Sequence[int]]) -> Doubles:
+def reading_nats(
+    model: StepModel, sequences: Sequence[Sequence[int]], prompt: Sequence[int] = (BOS,)
+) -> Doubles:
     """What an unconstrained model spends on reading each sequence, its end included.
 
     Args:
         model: Who reads.
         sequences: Token ids, without `<bos>` and `<eos>`.
+        prompt: What it reads first, `<bos>` last, for nothing.
 
     Returns:
         (len(sequences),) nats; `<unk>` costs what a model is charged for it everywhere.
     """
     nats = np.zeros(len(sequences))
+    by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
     for first in range(0, len(sequences), _TOGETHER):
-        rows = [(BOS, *ids, EOS) for ids in sequences[first : first + _TOGETHER]]
+        some = by_length[first : first + _TOGETHER]
+        rows = [(prompt[-1], *sequences[i], EOS) for i in some]
         width = max(map(len, rows))
         ids = np.array([row + (PAD,) * (width - len(row)) for row in rows])  # (n, width)
         state = model.start(len(rows))
+        for token in prompt[:-1]:
+            _, state = model.step(np.full(len(rows), token), state)
         for place in range(width - 1):
             logits, state = model.step(ids[:, place], state)
             target = ids[:, place + 1]
             spent = -log_normalised(logits)[np.arange(len(rows)), target].astype(np.float64)
             spent += UNKNOWN_NATS * (target == UNK)
-            nats[first : first + len(rows)] += np.where(target == PAD, 0.0, spent)
+            nats[some] += np.where(target == PAD, 0.0, spent)
     return nats
 
 

@@ -28,6 +28,7 @@ class Results:
 
 
 ROWS: tuple[tuple[str, str, Callable[[WayFigures], float | None]], ...] = (
+    ("heads written for", "", lambda f: f.asked),
     ("heads exact", "%", lambda f: f.heads),
     ("form exact", "%", lambda f: f.form),
     ("crashes", "", lambda f: f.crashes),
@@ -83,8 +84,9 @@ def notes(results: Results) -> list[str]:
     if about["judge_wrote_the_poems"]:
         reader += ", THE MODEL THAT WROTE THEM (--judge-model names another)"
     lines = [
-        f"{about['model']}; {about['entries']} heads ({forms}), {ours.infeasible} infeasible; "
-        f"by {about['rules']['rhyme_book']}",
+        f"{about['model']}; {about['entries']} heads of {about['list']}, at {about['at']}; "
+        f"{forms}; {ours.infeasible} infeasible; by {about['rules']['rhyme_book']}",
+        f"distinct and ms: of {ours.timed} heads, the same for every way, a poem at a time",
         f"{reader}, {about['compared_in_nats']} poems of each way",
         f"lines borrowed: by {about['lines_looked_for_in']}"
         if about["lines_looked_for_in"]
@@ -135,7 +137,7 @@ def poem_record(made: Attempt, nats: float | None) -> dict[str, Any]:
         "kind": made.kind,
         "form": made.request.form.name,
         "feasible": made.feasible,
-        "seconds": round(made.seconds, 4),
+        "seconds": made.seconds and round(made.seconds, 4),
     }
     if made.poem is None:
         return {**record, "refusal": made.refusal, "crash": made.crash}

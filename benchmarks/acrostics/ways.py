@@ -9,7 +9,7 @@ poems, and drafts that compete.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,6 +22,10 @@ from poetgen.writing.written import WrittenPoem
 _REJECTION_BATCH = 16
 """Drafts at a time: enough for the network to be fast, few enough to use the time up."""
 
+_WITHOUT_RULES, _SIMPLE = 0.3, 0.1
+"""The shares of a long list that ours without rules, and the simpler ways, write for. They are
+measured well enough so: to ± 0.015 nats in what the rules cost, and ± 5 % in what they keep."""
+
 
 class Way(Protocol):
     """A way to write one poem."""
@@ -29,6 +33,10 @@ class Way(Protocol):
     @property
     def name(self) -> str:
         """What the table calls it."""
+
+    @property
+    def share(self) -> float:
+        """For what share of a long list it writes."""
 
     def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
         """Write a poem.
@@ -52,20 +60,28 @@ class OneDraw:
         poet: The model.
         rules: What it keeps; None: what is asked for.
         options: How it chooses characters.
+        share: As in `Way`.
     """
 
     name: str
     poet: Poet
     rules: Rules | None
     options: SamplingOptions
+    share: float = 1.0
 
     def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
-        if self.rules is not None:
-            request = replace(request, rules=self.rules)
-        (poem,) = self.poet.write([request], [seed], self.options)
+        (poem,) = self.write_together([request], [seed])
         if isinstance(poem, TemplateError):
             raise poem
         return poem
+
+    def write_together(
+        self, requests: Sequence[Request], seeds: Sequence[int]
+    ) -> list[WrittenPoem | TemplateError]:
+        """Write what `write` would for each, in one batch: it takes half the time."""
+        if self.rules is not None:
+            requests = [replace(request, rules=self.rules) for request in requests]
+        return self.poet.write(requests, seeds, self.options)
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,7 @@ class Rejection:
         options: How it chooses characters: "plain".
         batch: Drafts at a time.
         faults: How many faults a poem has by what the request asks for.
+        share: As in `Way`.
     """
 
     name: str
@@ -88,6 +105,7 @@ class Rejection:
     options: SamplingOptions
     batch: int
     faults: Callable[[Request, WrittenPoem], int]
+    share: float = 1.0
 
     def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
         start = time.perf_counter()
@@ -132,10 +150,10 @@ def ways_to_write(
     plain = replace(options, decoding="plain")
     ways: list[Way] = [OneDraw(f"ours, {tones}", poet, None, options)]
     if tones != OFF:
-        ways.append(OneDraw("ours, off", poet, off, options))
+        ways.append(OneDraw("ours, off", poet, off, options, _WITHOUT_RULES))
     return [
         *ways,
-        OneDraw("plain", simple, off, plain),
-        OneDraw("argmax", simple, off, replace(plain, top_k=1)),
-        Rejection("rejection", simple, plain, _REJECTION_BATCH, faults),
+        OneDraw("plain", simple, off, plain, _SIMPLE),
+        OneDraw("argmax", simple, off, replace(plain, top_k=1), _SIMPLE),
+        Rejection("rejection", simple, plain, _REJECTION_BATCH, faults, _SIMPLE),
     ]

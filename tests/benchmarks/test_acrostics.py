@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.acrostics import __main__ as program
-from benchmarks.acrostics.entries import KINDS, Entry, evenly_spread, read_entries
+from benchmarks.acrostics.entries import KINDS, TAILS, Entry, evenly_spread, read_entries
 from benchmarks.acrostics.figures import (
     Attempt,
     cost_of_rules,
@@ -20,13 +20,15 @@ from benchmarks.acrostics.figures import (
     lines_in,
     reading_nats,
 )
-from benchmarks.acrostics.ways import OneDraw, Rejection
+from benchmarks.acrostics.ways import OneDraw, Rejection, Way, ways_to_write
+from benchmarks.acrostics.writing import Asked, Kept, attempt, is_feasible, parts, write_all
 from poetgen import Poet
 from poetgen.checkpoint import load_checkpoint
 from poetgen.corpus.script import to_simplified
 from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS
-from poetgen.errors import TemplateError
+from poetgen.errors import PoetgenError, TemplateError
 from poetgen.verse.forms import FORMS, form_named
+from poetgen.verse.phonology import rhyme_book
 from poetgen.verse.poem import is_han
 from poetgen.writing.engine import engine_for
 from poetgen.writing.request import Request, Rules
@@ -36,6 +38,9 @@ from tests.cli.random_model import write_random_model
 
 ENTRIES = read_entries()
 STRICT = Rules(tones="strict")
+SEASONS = Asked(
+    Entry(0, "春夏秋冬", "idiom"), Request("春夏秋冬", form_named("五绝"), rules=STRICT), True
+)
 
 # 王之涣《登鹳雀楼》: regulated by the strict rules, and rhymed.
 TOWER = ("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")
@@ -56,7 +61,7 @@ def a_poem(lines: tuple[str, ...], form: str = "五绝") -> WrittenPoem:
 
 
 def an_attempt(
-    lines: tuple[str, ...] | None, heads: str = "白黄欲更", *, feasible: bool = True, **others: str
+    lines: tuple[str, ...] | None, heads: str = "白黄欲更", *, feasible: bool = True, **others: Any
 ) -> Attempt:
     request = Request(heads, form_named("五绝"), rules=STRICT)
     poem = None if lines is None else a_poem(lines)
@@ -122,6 +127,23 @@ def test_a_part_of_the_list_is_spread_evenly(count: int) -> None:
     part = Counter(entry.kind for entry in some)
     for kind in KINDS:
         assert abs(part[kind] - whole[kind] * len(some) / 1000) <= 1
+
+
+def test_every_entry_for_the_tail_rhymes_there() -> None:
+    book = rhyme_book().for_judging
+    tails = read_entries(TAILS)
+    assert len({entry.heads for entry in tails}) == len(tails) == 100
+    for entry in tails:
+        assert len(entry.heads) in (4, 8)
+        assert all(map(is_han, entry.heads))
+        feet = entry.heads[1::2]
+        shared = book.level_mask
+        for foot in feet:
+            shared &= book.mask(foot)
+        assert shared, entry
+        assert len(set(feet)) == len(feet), entry
+        assert "平" not in book.tones(entry.heads[2::2]), entry  # No 白脚.
+    assert {entry.kind for entry in tails} == set(KINDS)
 
 
 # Judging
@@ -304,6 +326,7 @@ def test_rejection_stops_at_the_first_poem_without_fault(model: Path) -> None:
 def test_a_crash_and_a_refusal_are_told_apart() -> None:
     class Way:
         name = "bad"
+        share = 1.0
 
         def __init__(self, error: Exception) -> None:
             self.error = error
@@ -311,17 +334,15 @@ def test_a_crash_and_a_refusal_are_told_apart() -> None:
         def write(self, request: Request, seed: int, seconds: float) -> WrittenPoem:
             raise self.error
 
-    request = Request("春夏秋冬", form_named("五绝"))
-    made = program.attempt(Way(TemplateError("no")), request, 0, 0.0, "idiom", True)
+    made = attempt(Way(TemplateError("no")), SEASONS, 0, 0.0)
     assert (made.refusal, made.crash, made.poem) == ("no", "", None)
-    made = program.attempt(Way(ValueError("oh")), request, 0, 0.0, "idiom", True)
+    made = attempt(Way(ValueError("oh")), SEASONS, 0, 0.0)
     assert (made.refusal, made.crash, made.poem) == ("", "ValueError('oh')", None)
 
 
 def test_a_way_without_rules_is_judged_by_the_rules_asked_for(model: Path) -> None:
-    request = Request("春夏秋冬", form_named("五绝"), rules=STRICT)
     way = OneDraw("free", Poet.load(model), Rules(tones="off"), SamplingOptions(decoding="plain"))
-    made = program.attempt(way, request, 0, 0.0, "idiom", True)
+    made = attempt(way, SEASONS, 0, 0.0)
     assert made.poem is not None
     assert made.request.rules == STRICT
 
@@ -336,10 +357,10 @@ def test_only_heads_that_strict_rules_refuse_are_infeasible() -> None:
                 raise TemplateError("no")
 
     request = Request("春夏秋冬", form_named("五绝"), rules=Rules())
-    assert program.is_feasible(Refuses(), request)  # type: ignore[arg-type]
-    assert not program.is_feasible(Refuses("strict"), request)  # type: ignore[arg-type]
+    assert is_feasible(Refuses(), request)  # type: ignore[arg-type]
+    assert not is_feasible(Refuses("strict"), request)  # type: ignore[arg-type]
     # Not the heads' fault: it counts against whoever refuses.
-    assert program.is_feasible(Refuses("strict", "loose"), request)  # type: ignore[arg-type]
+    assert is_feasible(Refuses("strict", "loose"), request)  # type: ignore[arg-type]
 
 
 def test_a_form_takes_the_heads_that_fit_it() -> None:
@@ -351,11 +372,90 @@ def test_a_form_takes_the_heads_that_fit_it() -> None:
         program.requests_for(entries, 9, None, "9", STRICT)
 
 
+def a_way(model: Path, name: str = "plain", share: float = 1.0) -> OneDraw:
+    options = SamplingOptions(decoding="plain")
+    return OneDraw(name, Poet.load(model), Rules(tones="off"), options, share)
+
+
+def some_asked(count: int) -> list[Asked]:
+    entries = [entry for entry in ENTRIES if len(entry.heads) == 4][:count]
+    return [Asked(e, Request(e.heads, form_named("五绝"), rules=STRICT), True) for e in entries]
+
+
+def test_the_simpler_ways_write_for_even_parts_within_those_of_ours(model: Path) -> None:
+    poet = Poet.load(model)
+    ways = ways_to_write(poet, poet, "loose", SamplingOptions(), lambda _, __: 0)
+    ours, off, *simple = parts(ENTRIES, ways)
+    assert (len(ours), len(off), *map(len, simple)) == (1000, 300, 100, 100, 100)
+    assert simple[0] == simple[1] == simple[2]
+    assert set(simple[0]) < set(off) < set(ours)
+    whole, part = (Counter(entry.kind for entry in some) for some in (ours, simple[0]))
+    assert all(abs(part[kind] - 0.1 * whole[kind]) <= 2 for kind in KINDS)
+    assert all(len(part) == 100 for part in parts(ENTRIES[:100], ways))
+
+
+def test_a_poem_is_the_same_in_a_batch_and_alone(model: Path) -> None:
+    asked = some_asked(120)
+    many, few = a_way(model, "many"), a_way(model, "few", 0.5)
+    steps: list[int] = []
+    attempts = write_all([many, few], asked, 7, Kept(None, {}, False), steps.append)
+    assert [len(some) for some in attempts] == [120, 100]
+    assert sum(steps) == 220
+    batched = [made for made in attempts[0] if made.seconds is None]
+    assert len(batched) == 20
+    assert all(made.seconds is not None for made in attempts[1])
+    for made in batched:
+        each = next(a for a in asked if a.entry.number == made.number)
+        alone = attempt(many, each, 7 + made.number, 0.0)
+        assert made.poem is not None
+        assert alone.poem is not None
+        assert made.poem.text == alone.poem.text
+
+
+def test_a_crash_in_a_batch_is_charged_to_its_own_heads(model: Path) -> None:
+    class Poet(OneDraw):
+        def write_together(self, requests: Any, seeds: Any) -> Any:
+            if any(request.heads == asked[103].request.heads for request in requests):
+                raise ValueError("oh")
+            return super().write_together(requests, seeds)
+
+    asked = some_asked(110)
+    bad = Poet("bad", a_way(model).poet, Rules(tones="off"), SamplingOptions(decoding="plain"))
+    ways: list[Way] = [bad, a_way(model, "few", 0.1)]
+    made = write_all(ways, asked, 7, Kept(None, {}, False), lambda _: None)[0]
+    assert [m.number for m in made if m.crash] == [asked[103].entry.number]
+    assert sum(m.poem is not None for m in made) == 109
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(model: Path, tmp_path: Path) -> None:
+    file, asked, about = tmp_path / "figures.json.partial", some_asked(6), {"model": "random"}
+    whole = write_all([a_way(model)], asked, 7, Kept(file, about, False), lambda _: None)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + 6
+    file.write_text("\n".join([*lines[:4], lines[4][:20]]), encoding="utf-8")
+
+    class Counting(OneDraw):
+        def write_together(self, requests: Any, seeds: Any) -> Any:
+            written.extend(seeds)
+            return super().write_together(requests, seeds)
+
+    written: list[int] = []
+    way = Counting("plain", a_way(model).poet, Rules(tones="off"), a_way(model).options)
+    again = write_all([way], asked, 7, Kept(file, about, True), lambda _: None)
+    assert written[1:] == [7 + each.entry.number for each in asked[3:]]  # The first warms up.
+    for before, after in zip(whole[0], again[0], strict=True):
+        assert before.poem is not None
+        assert after.poem is not None
+        assert before.poem.text == after.poem.text
+    with pytest.raises(PoetgenError, match="another run"):
+        Kept(file, {"model": "other"}, True)
+
+
 def test_the_program_prints_its_tables_and_saves_its_figures(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved = tmp_path / "figures.json"
-    command = f"acrostics {model} --heads 8 --tones off --particles 2 --json {saved}"
+    command = f"acrostics {model} --heads 8 --tones off --particles 2 --output {saved}"
     monkeypatch.setattr(sys, "argv", command.split())
     program.main()
     printed = capsys.readouterr().out
@@ -368,5 +468,6 @@ def test_the_program_prints_its_tables_and_saves_its_figures(
         assert way["crashes"] == 0
         assert len(way["poems"]) == 8
     ours = record["ways"][0]
+    assert not program.partial(saved).exists()
     exact = sum(poem["all_rules"] for poem in ours["poems"] if poem["feasible"])
     assert exact == ours["all_rules"] * (8 - ours["infeasible"])
