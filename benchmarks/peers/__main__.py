@@ -4,10 +4,10 @@
     python -m benchmarks.peers --minutes 1 --only transformer,poetgen
     python -m benchmarks.peers --cell gru --only poetgen --output peers.json
 
-All are trained and measured on the same poems, told nothing of them, and the figures are those of
-`poetgen evaluate`: perplexity per Chinese character, punctuation and the poem's end paid for. The
-peers that are done are kept in the output file; run again, the rest is done. README.md beside this
-file says what each of them is.
+All learn on the CPU from the same poems, and are measured on the same others without being told
+anything of them. The figures are those of `poetgen evaluate`: perplexity per Chinese character,
+punctuation and the poem's end paid for. The peers that are done are kept in the output file; run
+again, the rest is done. README.md beside this file says what each of them is.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from poetgen.dataset.encoded import encode_corpus
 from poetgen.errors import PoetgenError
 from poetgen.files import write_text
 from poetgen.models.cells import CELLS
+from poetgen.training.devices import precision_named
 from poetgen.training.options import PRESETS
 from poetgen.verse.forms import form_named
 
@@ -68,7 +69,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=8.0, help="of training, for each network")
     parser.add_argument("--only", metavar="NAME,…", help="some of " + ", ".join(PEERS))
     parser.add_argument("--threads", type=int, help="of torch  [default: its choice]")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument(
+        "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="as of poetgen train"
+    )
     parser.add_argument("--preset", choices=list(PRESETS), default="small", help="poetgen's")
     parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="poetgen's")
     parser.add_argument(
@@ -131,6 +134,7 @@ def outcome_of(name: str, task: Task, messages: Console) -> Outcome:
 
 def task_of(arguments: argparse.Namespace) -> Task:
     """What was asked for, with the corpus encoded."""
+    precision = precision_named(arguments.precision, torch.device("cpu"))
     corpus = open_corpus(arguments.corpus)
     task = Task(
         corpus=encode_corpus(corpus),
@@ -142,7 +146,7 @@ def task_of(arguments: argparse.Namespace) -> Task:
         width=0,
         minutes=arguments.minutes,
         threads=arguments.threads or torch.get_num_threads(),
-        precision=arguments.precision,
+        precision="bf16" if precision == torch.bfloat16 else "fp32",
         seed=arguments.seed,
     )
     ours = replace(task, cell="lstm")

@@ -251,6 +251,7 @@ def recipe_of(task: Task) -> Recipe:
             "forms": task.forms,
             "minutes": task.minutes,
             "threads": task.threads,
+            "device": "cpu",
             "precision": task.precision,
             "seed": task.seed,
         },
