@@ -90,12 +90,12 @@ def _run(arguments: Sequence[str]) -> int:
         result = cli.main(_as_utf8(arguments), prog_name="poetgen", standalone_mode=False)
         sys.stdout.flush()
     except PoetgenError as error:
-        print_error(error.message, error.hint)
+        _report(error.message, error.hint)
         return 1
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         help_of = context.command_path if context else "poetgen"
-        print_error(error.format_message(), f"see {help_of} --help")
+        _report(error.format_message(), f"see {help_of} --help")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -106,11 +106,21 @@ def _run(arguments: Sequence[str]) -> int:
         if error.errno is None:
             raise
         where = f": {error.filename}" if error.filename else ""
-        print_error(f"{error.strerror}{where}")
+        _report(f"{error.strerror}{where}")
         return 1
     # With standalone_mode off, click gives back what the command returned, or the exit status
     # of ctx.exit().
     return result if isinstance(result, int) else 0
+
+
+def _report(message: str, hint: str = "") -> None:
+    """Print what went wrong; of processes that train together, only the first to fail does."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun started this one.
+        from poetgen.training.distributed import is_first_to_fail
+
+        if not is_first_to_fail():
+            return
+    print_error(message, hint)
 
 
 def _reader_left() -> int:

@@ -23,6 +23,7 @@ from poetgen.verse.forms import form_named
 if TYPE_CHECKING:
     from poetgen.corpus.store import Corpus
     from poetgen.dataset.encoded import EncodedCorpus
+    from poetgen.training.distributed import Processes
     from poetgen.training.recipe import Recipe
     from poetgen.training.trainer import Trainer, TrainingProgress
 
@@ -111,6 +112,7 @@ def train(
     poetgen train --corpus poems.txt --cell gru --minutes 10
     poetgen train --corpus chinese-poetry --preset small --form 五绝,七绝
     poetgen train --output checkpoints/lstm-sample --resume
+    torchrun --standalone --nproc-per-node 2 -m poetgen train     in two processes
 
     Ctrl-C stops after the step in hand; --resume goes on from there, or from the last snapshot
     after a crash. The budget (--steps, --epochs or --minutes, in all) may then be a larger one.
@@ -126,17 +128,24 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     from poetgen.cli.progress import training_display
+    from poetgen.training.distributed import started_by_torchrun
 
-    with training_display(quiet=quiet) as display:
+    with (
+        started_by_torchrun() as processes,
+        training_display(quiet=quiet or not processes.first) as display,
+    ):
+        mine = recipe
+        recipe = processes.from_first(lambda: mine)
         display.say(f"reading {recipe.corpus}")
         source, encoded = _encode(recipe)
         display.say(
             f"{len(encoded.split('train')):,} training poems, {len(encoded.vocabulary):,} tokens"
         )
-        trainer = _trainer(recipe, source, encoded, folder, resume)
+        trainer = _trainer(recipe, source, encoded, folder, resume, processes)
         last: TrainingProgress | None = None
-        with trainer, _stopping_at_signals(trainer) as signals:
-            recipe.save(folder)
+        with trainer, _stopping_at_signals(trainer, insistent=processes.size == 1) as signals:
+            if processes.first:
+                recipe.save(folder)
             if trainer.finished:
                 display.say("this run is finished already; a larger budget would extend it")
             elif resume and trainer.position.step:
@@ -145,12 +154,15 @@ def train(
                 display.say(f"there is no snapshot in {folder} to go on from; beginning")
             for last in trainer.run():
                 display.update(last, trainer)
-        if plot:
+        if plot and processes.first:
             display.say(f"drawn: {_plot(folder)}")
+    if not processes.first:
+        return 0
     _print_result(folder, trainer, last, as_json=as_json)
-    if signals and not trainer.finished:
+    if trainer.stopping and not trainer.finished:
         click.echo(f"stopped; go on with: poetgen train --output {folder} --resume", err=True)
-        return 128 + signals[0]
+        # Where several processes train, the signal may have reached another than this one.
+        return 128 + (signals[0] if signals else signal.SIGTERM)
     return 0
 
 
@@ -188,7 +200,12 @@ def _encode(recipe: Recipe) -> tuple[Corpus, EncodedCorpus]:
 
 
 def _trainer(
-    recipe: Recipe, source: Corpus, encoded: EncodedCorpus, folder: Path, resume: bool
+    recipe: Recipe,
+    source: Corpus,
+    encoded: EncodedCorpus,
+    folder: Path,
+    resume: bool,
+    processes: Processes,
 ) -> Trainer:
     from poetgen.models.config import ModelConfig
     from poetgen.training.trainer import Trainer
@@ -206,16 +223,21 @@ def _trainer(
             "poems": info.poems,
         },
         resume=resume,
+        processes=processes,
     )
 
 
 @contextlib.contextmanager
-def _stopping_at_signals(trainer: Trainer) -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM end the run after its step; a second one ends it at once."""
+def _stopping_at_signals(trainer: Trainer, *, insistent: bool) -> Iterator[list[int]]:
+    """Let Ctrl-C and SIGTERM end the run after its step.
+
+    A second one ends it at once if `insistent`. A process of several may get a second one that
+    nobody meant: from torchrun, which passes on the one that it got itself.
+    """
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        if received:
+        if received and insistent:
             raise KeyboardInterrupt
         received.append(number)
         trainer.stop()

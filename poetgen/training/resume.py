@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,14 @@ class Position:
     stale: int = 0
     log_length: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stood: how far it had come, and its weights and AdamW's moments by name."""
+
+    position: Position
+    arrays: dict[str, np.ndarray]
 
 
 @contextlib.contextmanager
@@ -116,13 +124,11 @@ def save_snapshot(
     write_tensors(last, arrays, {"position": json.dumps(dataclasses.asdict(position))})
 
 
-def load_snapshot(
-    folder: Path, model: LanguageModel, optimizer: torch.optim.AdamW
-) -> Position | None:
-    """Fill `model` and `optimizer` from the newest snapshot that is whole.
+def read_snapshot(folder: Path) -> Snapshot | None:
+    """Read the newest snapshot that is whole.
 
     Returns:
-        The position, or None when no snapshot was ever made.
+        The snapshot, or None when none was ever made.
 
     Raises:
         CheckpointError: Every snapshot is damaged.
@@ -134,20 +140,18 @@ def load_snapshot(
             continue
         try:
             arrays, metadata = read_tensors(path)
-            position = Position(**json.loads(metadata["position"]))
-            _restore(arrays, model, optimizer)
         except CheckpointError as error:
             damage = damage or error
             continue
-        return position
+        return Snapshot(Position(**json.loads(metadata["position"])), arrays)
     if damage is not None:
         raise damage
     return None
 
 
-def _restore(
-    arrays: Mapping[str, np.ndarray], model: LanguageModel, optimizer: torch.optim.AdamW
-) -> None:
+def restore(snapshot: Snapshot, model: LanguageModel, optimizer: torch.optim.AdamW) -> None:
+    """Fill `model` and `optimizer` from a snapshot."""
+    arrays = snapshot.arrays
     weights = {
         name.removeprefix("model."): array
         for name, array in arrays.items()

@@ -6,7 +6,6 @@ records into a display and a Ctrl-C into `Trainer.stop`.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -17,26 +16,19 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from poetgen.checkpoint import Checkpoint, save_weights, summary_of, write_description
+from poetgen.checkpoint import Checkpoint
 from poetgen.dataset.batches import Batch, Batches
 from poetgen.dataset.encoded import EncodedCorpus
-from poetgen.dataset.runs import FILE as RUNS
-from poetgen.dataset.runs import RunFilter
 from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel, to_arrays
+from poetgen.models.language_model import LanguageModel, load_arrays, to_arrays
 from poetgen.training.devices import device_named, precision_named
+from poetgen.training.distributed import ALONE, Processes
 from poetgen.training.evaluation import Perplexity, perplexity
-from poetgen.training.metrics import MetricsLog
 from poetgen.training.optimization import batch_loss, is_out_of_memory, make_optimizer
 from poetgen.training.options import TrainingOptions
-from poetgen.training.resume import (
-    Position,
-    load_snapshot,
-    locked,
-    refuse_used_folder,
-    save_snapshot,
-)
+from poetgen.training.resume import Position, read_snapshot, restore
+from poetgen.training.run_folder import RunFolder
 from poetgen.training.selection import select_poems
 
 VALIDATION_POEMS = 500
@@ -108,15 +100,18 @@ class Trainer:
         folder: Where the checkpoint goes.
         source: What the checkpoint says of its corpus: name, content_hash, licence, poems.
         resume: Whether to go on with the run in `folder`; when none is there, it begins.
+        processes: Those that train together, each with a trainer of its own. Only the first uses
+            `folder`, `resume` and the clock; the others are told.
 
     Raises:
         TrainingError: (On entering.) The folder is in use or not empty, the device is not there,
-            or no training poem has one of the forms asked for.
+            no training poem has one of the forms asked for, or processes have unlike corpora.
         CheckpointError: (On entering.) Every snapshot of the run is damaged.
 
     Attributes:
         position: How far the run has come.
-        stopping: Whether it was asked to stop before its end.
+        stopping: Whether it was asked to stop before its end; once it has stopped, in every
+            process.
     """
 
     def __init__(
@@ -128,6 +123,7 @@ class Trainer:
         *,
         source: Mapping[str, Any],
         resume: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
         self.corpus = corpus
         self.config = model
@@ -137,28 +133,34 @@ class Trainer:
         self.stopping = False
         self._source = source
         self._resume = resume
+        self._processes = processes
         self._pending: list[_Step] = []
-        self._open = contextlib.ExitStack()
+        self._kept: RunFolder | None = None  # In the first process.
 
     def __enter__(self) -> Self:
-        if not self._resume:
-            refuse_used_folder(self.folder)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(self.folder))
+        if self._processes.first:
+            self._kept = RunFolder(self.folder, resume=self._resume)
+        try:
             self._prepare()
-            stack.callback(self._log.close)
-            self._open = stack.pop_all()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open.close()
+        if self._kept is not None:
+            self._kept.close()
 
     def _prepare(self) -> None:
-        options = self.options
-        if options.threads:
-            torch.set_num_threads(options.threads)
-        self.device = device_named(options.device)
-        precision = precision_named(options.precision, self.device)
+        options, processes = self.options, self._processes
+        threads = options.threads or processes.threads
+        if threads:
+            torch.set_num_threads(threads)
+        # Of unlike machines, the first decides what "auto" is.
+        device = processes.from_first(lambda: device_named(options.device).type)
+        self.device = device_named(device)
+        processes.take(self.device)
+        precision = processes.from_first(lambda: precision_named(options.precision, self.device))
         self._autocast = torch.autocast(
             self.device.type, dtype=precision, enabled=precision != torch.float32
         )
@@ -185,43 +187,32 @@ class Trainer:
         model.initialise(self.corpus.token_counts(), options.seed)
         self.model = model.to(self.device)
         self._optimizer = make_optimizer(self.model, options)
-        found = load_snapshot(self.folder, self.model, self._optimizer) if self._resume else None
+        self._check_same_text()
+        found = processes.from_first(lambda: read_snapshot(self.folder) if self._resume else None)
         if found is None:
-            with self._saving():
-                write_description(
-                    self.folder,
-                    model=self.config,
-                    tokenizer=options.tokenizer,
-                    script=self.corpus.script,
-                    vocabulary=self.corpus.vocabulary,
-                    corpus=self._source,
-                    training=options.to_dict(),
-                )
+            # Unlike machines may round unlike when they draw orthogonal matrices.
+            load_arrays(self.model, processes.from_first(lambda: to_arrays(self.model)))
         else:
-            self._check_same_corpus()
-            self.position = found
-            if found.scaler:
-                self._scaler.load_state_dict(found.scaler)
-        if not (self.folder / RUNS).is_file():
-            with self._saving():
-                runs = RunFilter.build(self.corpus.split("train"), self.corpus.vocabulary)
-                runs.save(self.folder / RUNS, self._source)
-        self._log = MetricsLog(self.folder / "metrics.jsonl", self.position.log_length)
+            restore(found, self.model, self._optimizer)
+            self.position = found.position
+            if self.position.scaler:
+                self._scaler.load_state_dict(self.position.scaler)
         # A run with a budget of time whose process died goes on by the clock of that process:
         # the steps that it logged after its last snapshot are made again at the times, and so at
         # the learning rates, that the log has for them.
-        self._logged_seconds = {
-            int(record["step"]): float(record["seconds"]) for record in self._log.cut
-        }
+        self._logged_seconds: dict[int, float] = {}
+        if self._kept is not None:
+            self._logged_seconds = self._kept.begin(
+                self.corpus, self.config, options, self._source, found.position if found else None
+            )
 
-    def _check_same_corpus(self) -> None:
-        begun = summary_of(self.folder).config
-        hashes = begun["corpus"].get("content_hash"), begun["vocabulary"]["sha256"]
-        if hashes != (self._source["content_hash"], self.corpus.vocabulary.sha256):
+    def _check_same_text(self) -> None:
+        mine = self.corpus.content_hash, self.corpus.vocabulary.sha256
+        if self._processes.from_first(lambda: mine) != mine:
             raise TrainingError(
-                f"--corpus {self.corpus.name} is not the text that {self.folder} was trained on, "
-                f"{begun['corpus'].get('name')}",
-                hint="give that corpus, as it was then, or train anew with another --output",
+                f"--corpus {self.corpus.name} is not the same text for process "
+                f"{self._processes.rank} as for the first",
+                hint="import the same corpus on every machine",
             )
 
     @property
@@ -264,14 +255,14 @@ class Trainer:
         """Make the steps that are left of an epoch; returns whether it was told to stop."""
         for batch in self._batches.epoch(self.position.epoch, start=self.position.batch):
             before = self.share
-            self._step(batch, before)
+            stopping = self._step(batch, before)
             after = self.share
-            stopping = self.stopping  # Read once: a signal may change it at any moment.
             validate = after >= 1.0 or self._is_validation_due(before, after)
             snapshot = validate or stopping or self._is_snapshot_due()
             if validate or snapshot or self._are_figures_due():
                 yield self._report(validate, snapshot)
             if self.finished or stopping:
+                self.stopping = stopping
                 return stopping
         return False
 
@@ -289,18 +280,21 @@ class Trainer:
             config={},
         )
 
-    def _step(self, batch: Batch, share: float) -> None:
-        position = self.position
+    def _step(self, batch: Batch, share: float) -> bool:
+        """Make a step; returns whether any process has been asked to stop by then."""
+        position, processes = self.position, self._processes
         learning_rate = self.options.learning_rate_at(position.step, share)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         # Dropout draws from torch's global generator. Seeded by the step, it needs no keeping.
-        torch.manual_seed(self.options.seed * 1_000_003 + position.step)
+        torch.manual_seed(processes.seed(self.options.seed * 1_000_003 + position.step))
+        mine, part = processes.share_of(batch)
         try:
             with self._autocast:
-                loss = batch_loss(self.model, batch, self.device)
+                loss = part * batch_loss(self.model, mine, self.device)
             self._optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(self._scaler.scale(loss))
+            loss = processes.sum_gradients(self.model, loss)
             self._scaler.unscale_(self._optimizer)
             norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_norm)
             self._scaler.step(self._optimizer)
@@ -317,7 +311,7 @@ class Trainer:
         position.batch += 1
         if position.batch == len(self._batches):
             position.epoch, position.batch = epoch + 1, 0
-        position.seconds = self._read_clock()
+        position.seconds, stopping = processes.agree(self._read_clock(), self.stopping)
         self._pending.append(
             _Step(
                 step=position.step,
@@ -325,10 +319,11 @@ class Trainer:
                 learning_rate=learning_rate,
                 seconds=position.seconds,
                 tokens=batch.real_tokens,
-                loss=loss.detach(),
+                loss=loss,
                 gradient_norm=norm,
             )
         )
+        return stopping
 
     def _read_clock(self) -> float:
         logged = self._logged_seconds.get(self.position.step)
@@ -360,11 +355,13 @@ class Trainer:
         for record in records:
             record["tokens_per_second"] = round(speed, 1)
         validation, is_best = self._validate(records[-1]) if validate else (None, False)
-        with self._saving():
-            for record in records:
-                self._log.append(record)
+        if self._kept is not None:
+            self._kept.log(records)
             if snapshot:
-                self._snapshot()
+                self.position.scaler = self._scaler.state_dict()
+                self._kept.save_snapshot(self.position, self.model, self._optimizer)
+        if snapshot:
+            self._saved_at = self.position.seconds
         # What came after the step, a validation or a snapshot, is not the step's time.
         self._read_at = time.perf_counter()
         share = self.share
@@ -407,7 +404,9 @@ class Trainer:
         if not len(self._validation):  # A handful of poems: the newest weights are the best.
             self._save_weights(record)
             return None, True
-        measured = perplexity(self.model, self._validation, device=self.device)
+        measured = self._processes.from_first(
+            lambda: perplexity(self.model, self._validation, device=self.device)
+        )
         nats = measured.nats_per_character
         record["validation_nats_per_character"] = nats
         record["validation_perplexity"] = measured.per_character
@@ -420,22 +419,5 @@ class Trainer:
         return measured, is_best
 
     def _save_weights(self, figures: Mapping[str, Any]) -> None:
-        with self._saving():
-            save_weights(self.folder, to_arrays(self.model), figures)
-
-    def _snapshot(self) -> None:
-        self._log.sync()
-        self.position.log_length = self._log.length
-        self.position.scaler = self._scaler.state_dict()
-        save_snapshot(self.folder, self.position, self.model, self._optimizer)
-        self._saved_at = self.position.seconds
-
-    @contextlib.contextmanager
-    def _saving(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TrainingError(
-                f"cannot save to {self.folder}: {error.strerror or error}",
-                hint="what was saved before is intact; make room and go on with --resume",
-            ) from error
+        if self._kept is not None:
+            self._kept.save_weights(self.model, figures)
