@@ -37,6 +37,7 @@ from poetgen.writing.choice import (
     keep_likeliest,
     log_normalised,
     log_sum,
+    nth_largest,
     resample,
 )
 from poetgen.writing.engine import StepModel
@@ -401,8 +402,7 @@ def _best(
     scores = np.maximum(log_probability, np.float32(LEAST_LOG_PROBABILITY))
     scores += so_far
     scores = np.where(allowed, scores, np.float32(-np.inf)).ravel()  # (k·V,)
-    # Not argpartition: 15 times slower on rows that are mostly -inf.
-    least = np.partition(scores, -room)[-room] if room < len(scores) else -np.inf
+    least = nth_largest(scores, room) if room < len(scores) else -np.inf
     best = np.flatnonzero((scores >= least) & (scores > -np.inf))
     best = best[np.argsort(-scores[best], kind="stable")][:room]
     parents, tokens = np.divmod(best, allowed.shape[1])
