@@ -21,7 +21,12 @@ FLOORS = (
     ("poetgen.verse",),
     ("poetgen.corpus",),
     ("poetgen.dataset",),
-    ("poetgen.models.cells", "poetgen.models.config", "poetgen.models.cpu_layers"),
+    (
+        "poetgen.models.cells",
+        "poetgen.models.config",
+        "poetgen.models.cpu_layers",
+        "poetgen.models.dropout",
+    ),
     ("poetgen.checkpoint",),
     ("poetgen.models",),
     ("poetgen.training",),

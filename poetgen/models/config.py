@@ -21,7 +21,11 @@ class ModelConfig:
         embedding_size: Width of a token's vector.
         hidden_size: Width of the recurrent state of each layer.
         num_layers: Recurrent layers, one on top of the other.
-        dropout: Share of units dropped on the way into, between and out of the layers.
+        dropout: Share of units dropped on the way into, between and out of the layers, the same
+            at every step of a poem. This and the next two act in training only; see
+            `poetgen.models.dropout`.
+        embedding_dropout: Share of tokens whose vectors are dropped on the way in.
+        weight_drop: Share of the recurrent matrices' numbers that are dropped.
         tie_embeddings: Whether the output layer is the embedding matrix transposed
             (Press & Wolf 2017, https://arxiv.org/abs/1608.05859). When the two widths differ, a
             linear projection without bias leads from hidden_size to embedding_size.
@@ -40,6 +44,8 @@ class ModelConfig:
     hidden_size: int = 512
     num_layers: int = 1
     dropout: float = 0.0
+    embedding_dropout: float = 0.0
+    weight_drop: float = 0.0
     tie_embeddings: bool = True
     nonlinearity: str = "tanh"
     recurrent_init: str = "orthogonal"
@@ -57,8 +63,12 @@ class ModelConfig:
                     f"--{flag.replace('_', '-')} is {getattr(self, flag)}",
                     hint="it must be at least 1",
                 )
-        if not 0.0 <= self.dropout < 1.0:
-            raise TrainingError(f"--dropout is {self.dropout}", hint="it must be in [0, 1)")
+        for flag in ("dropout", "embedding_dropout", "weight_drop"):
+            if not 0.0 <= getattr(self, flag) < 1.0:
+                raise TrainingError(
+                    f"--{flag.replace('_', '-')} is {getattr(self, flag)}",
+                    hint="it must be in [0, 1)",
+                )
         if self.nonlinearity not in ("tanh", "relu"):
             raise TrainingError(
                 f"--nonlinearity is '{self.nonlinearity}'", hint="it must be tanh or relu"

@@ -37,18 +37,21 @@ faster than fp32); the transposed layout (177 against 150 at B = 32 on two cores
 142 at B = 30). Not tried: `torch.compile`, which needs a C++ compiler on the user's machine.
 
 In fp32 values and gradients equal torch's to rounding. Without gradients and on other devices
-torch's own forward runs; parameters and their names are torch's.
+torch's own forward runs; parameters and their names are torch's. What is not torch's is dropout
+between layers, which here is locked (`poetgen.models.dropout`).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
+
+from poetgen.models.dropout import locked_dropout
 
 _aten = torch.ops.aten
 
@@ -341,20 +344,58 @@ def _run_layers(
     last = []
     with torch.autocast("cpu", enabled=False):  # The functions choose the types themselves.
         for layer in range(layers.num_layers):
-            if layer and layers.dropout:
-                outputs = functional.dropout(outputs, layers.dropout, layers.training)
+            if layer and layers.training:
+                outputs = locked_dropout(outputs, layers.dropout, time=0)
             outputs, *memory = function.apply(
                 dtype,
                 outputs,
                 *(part[layer] for part in state),
-                *(
-                    layers.get_parameter(f"{name}_l{layer}")
-                    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                ),
+                *_parameters(layers, layer),
                 *extra,
             )
             last.append((outputs[-1], *memory))
         return outputs.transpose(0, 1), tuple(map(torch.stack, zip(*last, strict=True)))
+
+
+def _run_torchs_layers(
+    layers: nn.RNNBase, inputs: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """As `_run_layers`, on any device, each layer as torch has it.
+
+    For the masks between layers, which torch would draw anew at each step.
+    """
+    run = getattr(torch, layers.mode.lower())  # torch.lstm, gru, rnn_tanh or rnn_relu
+    outputs, last = inputs, []
+    with warnings.catch_warnings():
+        # cuDNN has the weights of a call in one piece, and warns where it has to copy them first.
+        warnings.filterwarnings("ignore", "RNN module weights are not part of single")
+        for layer in range(layers.num_layers):
+            if layer:
+                outputs = locked_dropout(outputs, layers.dropout)
+            before = [part[layer : layer + 1] for part in state]
+            outputs, *after = run(
+                outputs,
+                before if len(before) > 1 else before[0],
+                _parameters(layers, layer),
+                has_biases=True,
+                num_layers=1,
+                dropout=0.0,
+                train=True,
+                bidirectional=False,
+                batch_first=True,
+            )
+            last.append(after)
+    return outputs, tuple(map(torch.cat, zip(*last, strict=True)))
+
+
+def _parameters(layers: nn.RNNBase, layer: int) -> list[Tensor]:
+    # By attribute, as a caller may have put other tensors in the place of the parameters.
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return [getattr(layers, f"{name}_l{layer}") for name in names]
+
+
+def _drops_between(layers: nn.RNNBase) -> bool:
+    return layers.training and layers.dropout > 0 and layers.num_layers > 1
 
 
 def _zeros(layers: nn.RNNBase, inputs: Tensor) -> Tensor:
@@ -367,9 +408,12 @@ class LSTM(nn.LSTM):
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(B, T, E) and two (num_layers, B, H) or None to (B, T, H) and two (num_layers, B, H)."""
         dtype = _product_type(input)
-        if dtype != torch.bfloat16:
-            return super().forward(input, hx)
-        return _run_layers(self, _LSTMLayer, dtype, input, hx or (_zeros(self, input),) * 2)
+        state = hx or (_zeros(self, input),) * 2
+        if dtype == torch.bfloat16:
+            return _run_layers(self, _LSTMLayer, dtype, input, state)
+        if _drops_between(self):
+            return _run_torchs_layers(self, input, state)
+        return super().forward(input, hx)
 
 
 class GRU(nn.GRU):
@@ -378,10 +422,13 @@ class GRU(nn.GRU):
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(B, T, E) and (num_layers, B, H) or None to (B, T, H) and (num_layers, B, H)."""
         dtype = _product_type(input)
-        if dtype is None:
-            return super().forward(input, hx)
         state = _zeros(self, input) if hx is None else hx
-        outputs, (last,) = _run_layers(self, _GRULayer, dtype, input, (state,))
+        if dtype is not None:
+            outputs, (last,) = _run_layers(self, _GRULayer, dtype, input, (state,))
+        elif _drops_between(self):
+            outputs, (last,) = _run_torchs_layers(self, input, (state,))
+        else:
+            outputs, last = super().forward(input, hx)
         return outputs, last
 
 
@@ -391,8 +438,13 @@ class RNN(nn.RNN):
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(B, T, E) and (num_layers, B, H) or None to (B, T, H) and (num_layers, B, H)."""
         dtype = _product_type(input)
-        if dtype is None:
-            return super().forward(input, hx)
         state = _zeros(self, input) if hx is None else hx
-        outputs, (last,) = _run_layers(self, _RNNLayer, dtype, input, (state,), self.nonlinearity)
+        if dtype is not None:
+            outputs, (last,) = _run_layers(
+                self, _RNNLayer, dtype, input, (state,), self.nonlinearity
+            )
+        elif _drops_between(self):
+            outputs, (last,) = _run_torchs_layers(self, input, (state,))
+        else:
+            outputs, last = super().forward(input, hx)
         return outputs, last

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
+from poetgen.models.dropout import drop_recurrent_weights, embed_with_dropout, locked_dropout
 
 if TYPE_CHECKING:
     from poetgen.checkpoint import Checkpoint
@@ -64,7 +66,6 @@ class LanguageModel(nn.Module):
             else None
         )
         self.output = OutputLayer(config)
-        self.dropout = nn.Dropout(config.dropout)
 
     def hidden(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run the recurrent layers.
@@ -76,11 +77,19 @@ class LanguageModel(nn.Module):
         Returns:
             The last layer's output, (B, T, H), and the state after the last token.
         """
-        inputs = self.dropout(self.embedding(ids))  # (B, T, E)
         # torch packs a single state bare (rnn, gru) and several in a tuple (lstm).
         packed = state[0] if state is not None and len(state) == 1 else state
-        hidden, after = self.recurrent(inputs, packed)  # (B, T, H)
-        return self.dropout(hidden), (after if isinstance(after, tuple) else (after,))
+        hidden: Tensor  # (B, T, H)
+        if self.training:
+            config = self.config
+            inputs = embed_with_dropout(self.embedding, ids, config.embedding_dropout)  # (B, T, E)
+            inputs = locked_dropout(inputs, config.dropout)
+            dropped = drop_recurrent_weights(self.recurrent, config.weight_drop)
+            hidden, after = functional_call(self.recurrent, dropped, (inputs, packed))
+            hidden = locked_dropout(hidden, config.dropout)
+        else:
+            hidden, after = self.recurrent(self.embedding(ids), packed)
+        return hidden, (after if isinstance(after, tuple) else (after,))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The unnormalised log-probabilities of the next token: (…, H) to (…, V).

@@ -24,6 +24,8 @@ def test_a_config_comes_back_from_json_as_it_was(cell: str) -> None:
         ({"num_layers": 0}, "--num-layers is 0"),
         ({"dropout": 1.0}, "--dropout is 1.0"),
         ({"dropout": float("nan")}, "--dropout is nan"),
+        ({"embedding_dropout": 1.5}, "--embedding-dropout is 1.5"),
+        ({"weight_drop": -0.1}, "--weight-drop is -0.1"),
         ({"cell": "rnn", "nonlinearity": "gelu"}, "--nonlinearity is 'gelu'"),
         ({"cell": "lstm", "nonlinearity": "relu"}, "--nonlinearity relu .* --cell lstm"),
         ({"recurrent_init": "zero"}, "--recurrent-init is 'zero'"),
