@@ -143,7 +143,7 @@ def train(
         )
         trainer = _trainer(recipe, source, encoded, folder, resume, processes)
         last: TrainingProgress | None = None
-        with trainer, _stopping_at_signals(trainer, insistent=processes.size == 1) as signals:
+        with trainer, _stopping_at_signals(trainer, alone=processes.size == 1) as signals:
             if processes.first:
                 recipe.save(folder)
             if trainer.finished:
@@ -228,16 +228,17 @@ def _trainer(
 
 
 @contextlib.contextmanager
-def _stopping_at_signals(trainer: Trainer, *, insistent: bool) -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM end the run after its step.
+def _stopping_at_signals(trainer: Trainer, *, alone: bool) -> Iterator[list[int]]:
+    """Let Ctrl-C and SIGTERM end the run after its step; a second one ends it at once if `alone`.
 
-    A second one ends it at once if `insistent`. A process of several may get a second one that
-    nobody meant: from torchrun, which passes on the one that it got itself.
+    One process of several may get a second one that nobody meant: from torchrun, which passes on
+    what it gets itself. And when another process dies, torchrun ends this one so, which has yet to
+    say why the run ends; so there signals stay harmless to the end.
     """
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        if received and insistent:
+        if received and alone:
             raise KeyboardInterrupt
         received.append(number)
         trainer.stop()
@@ -246,8 +247,9 @@ def _stopping_at_signals(trainer: Trainer, *, insistent: bool) -> Iterator[list[
     try:
         yield received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if alone:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _plot(folder: Path) -> Path:

@@ -117,7 +117,7 @@ class Processes:
             loss: The part of the loss that this process computed, a scalar.
 
         Raises:
-            TrainingError: Another process is gone.
+            TrainingError: Another process has died.
         """
         loss = loss.detach()
         if self.size == 1:
@@ -136,7 +136,7 @@ class Processes:
         """The first process' seconds, and whether any process was asked to stop.
 
         Raises:
-            TrainingError: Another process is gone.
+            TrainingError: Another process has died.
         """
         if self.size == 1:
             return seconds, stopping
@@ -150,7 +150,7 @@ class Processes:
         """What `make` gives in the first process; elsewhere it is not called.
 
         Raises:
-            TrainingError: Another process is gone.
+            TrainingError: Another process has died.
         """
         if self.size == 1:
             return make()
@@ -226,6 +226,6 @@ def _talking() -> Iterator[None]:
         yield
     except RuntimeError as error:  # All that gloo raises; NCCL's are of a class under it.
         raise TrainingError(
-            "a process of this run is gone",
+            "another process of this run has died",
             hint="what was saved is intact; go on with --resume, on as many processes as you like",
         ) from error
