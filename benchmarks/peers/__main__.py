@@ -80,6 +80,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--width", type=int, help="of the Transformer  [default: the preset's embedding_size]"
     )
+    parser.add_argument(
+        "--learning-rate", type=float, default=recipes.LEARNING_RATE, help="of the Transformer"
+    )
     parser.add_argument("--corpus", default="chinese-poetry", metavar="NAME")
     parser.add_argument("--form", default="五绝,七绝,五律,七律", metavar="FORM,…")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order")
@@ -144,6 +147,7 @@ def task_of(arguments: argparse.Namespace) -> Task:
         cell=arguments.cell,
         parameters=0,
         width=0,
+        learning_rate=arguments.learning_rate,
         minutes=arguments.minutes,
         threads=arguments.threads or torch.get_num_threads(),
         precision="bf16" if precision == torch.bfloat16 else "fp32",
@@ -166,7 +170,7 @@ def command_of(name: str, task: Task) -> str:
         options |= {"minutes": f"{task.minutes:g}", "threads": task.threads, "seed": task.seed}
     if name == "transformer":
         options |= {"precision": task.precision, "parameters": task.parameters}
-        options["width"] = task.width
+        options |= {"width": task.width, "learning-rate": f"{task.learning_rate:g}"}
     if name == "poetgen":
         options |= {"precision": task.precision, "preset": task.preset, "cell": task.cell}
     return "python -m benchmarks.peers " + " ".join(f"--{k} {v}" for k, v in options.items())

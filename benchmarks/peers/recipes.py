@@ -49,7 +49,7 @@ class Task:
         info: Where they came from.
         forms: The forms to train on and to be measured on.
         preset, cell: Of poetgen's own recipe.
-        parameters, width: Of the Transformer.
+        parameters, width, learning_rate: Of the Transformer.
         minutes: Of training.
         threads: Of torch.
         precision: fp32 or bf16, of the Transformer and poetgen.
@@ -63,6 +63,7 @@ class Task:
     cell: str
     parameters: int
     width: int
+    learning_rate: float
     minutes: float
     threads: int
     precision: str
@@ -197,7 +198,7 @@ def transformer(task: Task, on_share: OnShare) -> Outcome:
         betas=BETAS,
         fused=True,
     )
-    schedule = TrainingOptions(minutes=task.minutes, learning_rate=LEARNING_RATE)
+    schedule = TrainingOptions(minutes=task.minutes, learning_rate=task.learning_rate)
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=task.precision == "bf16")
     order = (batch for epoch in range(10**6) for batch in batches.epoch(epoch))
     steps = 0
