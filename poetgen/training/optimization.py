@@ -36,8 +36,12 @@ def make_optimizer(model: LanguageModel, options: TrainingOptions) -> torch.opti
     )
 
 
-def batch_loss(model: LanguageModel, batch: Batch, device: torch.device) -> Tensor:
+def batch_loss(
+    model: LanguageModel, batch: Batch, device: torch.device, label_smoothing: float = 0.0
+) -> Tensor:
     """The mean cross entropy, in nats a token, of a batch's real tokens.
+
+    With label smoothing a target is not all its token's: a share of it is every token's alike.
 
     Only the hidden states at real positions are scored, so padding costs no output product and
     cannot reach the loss; nor do the places of the context, which is given, not to be guessed.
@@ -48,7 +52,7 @@ def batch_loss(model: LanguageModel, batch: Batch, device: torch.device) -> Tens
     hidden, _ = model.hidden(torch.from_numpy(inputs).to(device, non_blocking=True))
     hidden = hidden[:, batch.context.shape[1] :]
     chosen = hidden.flatten(0, 1)[torch.from_numpy(real).to(device, non_blocking=True)]
-    return functional.cross_entropy(model.logits(chosen), targets)
+    return functional.cross_entropy(model.logits(chosen), targets, label_smoothing=label_smoothing)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

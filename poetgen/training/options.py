@@ -34,6 +34,10 @@ class TrainingOptions:
             where that is shorter.
         weight_decay: AdamW's, on matrices other than the embedding.
         clip_norm: The global norm that a step's gradient is scaled down to.
+        label_smoothing: Share of each target that is spread over the whole vocabulary (Szegedy et
+            al. 2016). The loss that is minimised and logged is then not the cross entropy alone.
+        average: The share of an average of all weights so far that each step leaves as it is; the
+            average is what is validated and kept. 0 keeps the weights of the last step.
         seed: Of the weights, the order of the poems and dropout.
         patience: Validations in a row without a better one before training stops; 0 for never.
         validate_every: Steps from one validation to the next; 0 for twenty in the budget.
@@ -58,6 +62,8 @@ class TrainingOptions:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+    average: float = 0.0
     seed: int = 0
     patience: int = 5
     validate_every: int = 0
@@ -84,6 +90,12 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise TrainingError(f"{flag_of(name)} is {value}", hint="it must be above 0")
+
+        for name in ("label_smoothing", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingError(
+                    f"{flag_of(name)} is {getattr(self, name)}", hint="it must be in [0, 1)"
+                )
 
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -133,6 +145,8 @@ RECIPE = (
     "warmup_steps",
     "weight_decay",
     "clip_norm",
+    "label_smoothing",
+    "average",
     "seed",
 )
 """The options that decide what is computed; the budget does too, but may be extended."""

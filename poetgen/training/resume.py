@@ -3,7 +3,8 @@
 A run's folder has, beside the checkpoint that it makes, a folder `training_state`:
 
     recipe.json              what the run was asked to do (poetgen.training.recipe)
-    last.safetensors         the newest snapshot: weights, AdamW's moments, the position
+    last.safetensors         the newest snapshot: weights, their average if one is kept,
+                             AdamW's moments, the position
     previous.safetensors     the one before, should the last be damaged
     lock                     held while a process trains here; free again when it dies
 
@@ -107,9 +108,20 @@ def refuse_used_folder(folder: Path) -> None:
 
 
 def save_snapshot(
-    folder: Path, position: Position, model: LanguageModel, optimizer: torch.optim.AdamW
+    folder: Path,
+    position: Position,
+    model: LanguageModel,
+    optimizer: torch.optim.AdamW,
+    average: LanguageModel | None = None,
 ) -> None:
     """Write where a run stands, keeping the snapshot before it.
+
+    Args:
+        folder: The run's folder.
+        position: How far the run has come.
+        model: The network.
+        optimizer: With a state for each of its parameters.
+        average: Where one is kept, the average of the network's weights.
 
     Raises:
         OSError: The disk is full, say; a snapshot that was there is still there.
@@ -118,6 +130,8 @@ def save_snapshot(
     for name, parameter in model.named_parameters():
         for part in _OPTIMIZER_STATE:
             arrays[f"{part}.{name}"] = optimizer.state[parameter][part].detach().cpu().numpy()
+    if average is not None:
+        arrays |= {f"average.{name}": array for name, array in to_arrays(average).items()}
     last, previous = _snapshots(folder)
     if last.exists():
         last.replace(previous)
@@ -149,15 +163,18 @@ def read_snapshot(folder: Path) -> Snapshot | None:
     return None
 
 
-def restore(snapshot: Snapshot, model: LanguageModel, optimizer: torch.optim.AdamW) -> None:
-    """Fill `model` and `optimizer` from a snapshot."""
+def restore(
+    snapshot: Snapshot,
+    model: LanguageModel,
+    optimizer: torch.optim.AdamW,
+    average: LanguageModel | None = None,
+) -> None:
+    """Fill all of what `save_snapshot` was given from a snapshot."""
     arrays = snapshot.arrays
-    weights = {
-        name.removeprefix("model."): array
-        for name, array in arrays.items()
-        if name.startswith("model.")
-    }
-    load_arrays(model, weights)
+    for part, network in (("model.", model), ("average.", average)):
+        if network is not None:
+            weights = {k.removeprefix(part): a for k, a in arrays.items() if k.startswith(part)}
+            load_arrays(network, weights)
     for name, parameter in model.named_parameters():
         # The fused optimiser wants all of it, its count of steps too, beside the parameter.
         optimizer.state[parameter] = {

@@ -116,13 +116,17 @@ class RunFolder:
             save_weights(self.path, to_arrays(model), figures)
 
     def save_snapshot(
-        self, position: Position, model: LanguageModel, optimizer: torch.optim.AdamW
+        self,
+        position: Position,
+        model: LanguageModel,
+        optimizer: torch.optim.AdamW,
+        average: LanguageModel | None,
     ) -> None:
         """Keep what it takes to go on from here, the log so far included."""
         with self._saving():
             self._log.sync()
             position.log_length = self._log.length
-            save_snapshot(self.path, position, model, optimizer)
+            save_snapshot(self.path, position, model, optimizer, average)
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -22,6 +22,7 @@ from poetgen.dataset.encoded import EncodedCorpus
 from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
 from poetgen.models.language_model import LanguageModel, load_arrays, to_arrays
+from poetgen.training.averaging import add_to_average, averaged
 from poetgen.training.devices import device_named, precision_named
 from poetgen.training.distributed import ALONE, Processes
 from poetgen.training.evaluation import Perplexity, perplexity
@@ -187,13 +188,14 @@ class Trainer:
         model.initialise(self.corpus.token_counts(), options.seed)
         self.model = model.to(self.device)
         self._optimizer = make_optimizer(self.model, options)
+        self._average = averaged(self.model) if options.average else None
         self._check_same_text()
         found = processes.from_first(lambda: read_snapshot(self.folder) if self._resume else None)
         if found is None:
             # Unlike machines may round unlike when they draw orthogonal matrices.
             load_arrays(self.model, processes.from_first(lambda: to_arrays(self.model)))
         else:
-            restore(found, self.model, self._optimizer)
+            restore(found, self.model, self._optimizer, self._average)
             self.position = found.position
             if self.position.scaler:
                 self._scaler.load_state_dict(self.position.scaler)
@@ -266,6 +268,11 @@ class Trainer:
                 return stopping
         return False
 
+    @property
+    def _measured(self) -> LanguageModel:
+        """What is validated, shown and kept: the network, or the average of its weights so far."""
+        return self.model if self._average is None else self._average
+
     def checkpoint(self) -> Checkpoint:
         """The network as it is now, as if it had been saved and loaded."""
         return Checkpoint(
@@ -275,7 +282,7 @@ class Trainer:
             tokenizer=self.options.tokenizer,
             script=self.corpus.script,
             vocabulary=self.corpus.vocabulary,
-            arrays=to_arrays(self.model),
+            arrays=to_arrays(self._measured),
             figures={"step": self.position.step},
             config={},
         )
@@ -291,7 +298,9 @@ class Trainer:
         mine, part = processes.share_of(batch)
         try:
             with self._autocast:
-                loss = part * batch_loss(self.model, mine, self.device)
+                loss = part * batch_loss(
+                    self.model, mine, self.device, self.options.label_smoothing
+                )
             self._optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(self._scaler.scale(loss))
             loss = processes.sum_gradients(self.model, loss)
@@ -299,6 +308,9 @@ class Trainer:
             norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_norm)
             self._scaler.step(self._optimizer)
             self._scaler.update()
+            if self._average is not None:
+                decay = self.options.average
+                add_to_average(self._average, self.model, decay, position.step + 1)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -359,7 +371,7 @@ class Trainer:
             self._kept.log(records)
             if snapshot:
                 self.position.scaler = self._scaler.state_dict()
-                self._kept.save_snapshot(self.position, self.model, self._optimizer)
+                self._kept.save_snapshot(self.position, self.model, self._optimizer, self._average)
         if snapshot:
             self._saved_at = self.position.seconds
         # What came after the step, a validation or a snapshot, is not the step's time.
@@ -405,7 +417,7 @@ class Trainer:
             self._save_weights(record)
             return None, True
         measured = self._processes.from_first(
-            lambda: perplexity(self.model, self._validation, device=self.device)
+            lambda: perplexity(self._measured, self._validation, device=self.device)
         )
         nats = measured.nats_per_character
         record["validation_nats_per_character"] = nats
@@ -420,4 +432,4 @@ class Trainer:
 
     def _save_weights(self, figures: Mapping[str, Any]) -> None:
         if self._kept is not None:
-            self._kept.save_weights(self.model, figures)
+            self._kept.save_weights(self._measured, figures)

@@ -23,6 +23,8 @@ from poetgen.training.options import PRESETS, TrainingOptions, preset_named
         ("--weight-decay", {"steps": 1, "weight_decay": -0.1}),
         ("--max-length", {"steps": 1, "max_length": 1}),
         ("--patience", {"steps": 1, "patience": -1}),
+        ("--label-smoothing", {"steps": 1, "label_smoothing": 1.0}),
+        ("--average", {"steps": 1, "average": float("nan")}),
     ],
 )
 def test_a_value_out_of_range_names_its_flag(flag: str, values: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from poetgen.dataset.runs import RunFilter
 from poetgen.errors import TrainingError
 from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel
+from poetgen.models.language_model import LanguageModel, from_checkpoint, to_arrays
 from poetgen.training import trainer as trainer_module
+from poetgen.training.evaluation import perplexity
 from poetgen.training.optimization import batch_loss, make_optimizer
 from poetgen.training.options import TrainingOptions
 from poetgen.training.trainer import Trainer, TrainingProgress
@@ -38,7 +40,7 @@ def make(
     *,
     resume: bool = False,
     cell: str = "lstm",
-    dropout: float = 0.0,
+    shape: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Trainer:
     if not {"steps", "epochs", "minutes"} & options.keys():
@@ -48,7 +50,7 @@ def make(
         vocabulary_size=len(corpus.vocabulary),
         embedding_size=16,
         hidden_size=32,
-        dropout=dropout,
+        **(shape or {}),
     )
     options = {
         "token_budget": 256,
@@ -75,6 +77,11 @@ def losses(folder: Path) -> list[tuple[int, str, str]]:
     return [
         (line["step"], line["loss"].hex(), line["gradient_norm"].hex()) for line in log_of(folder)
     ]
+
+
+def validations(folder: Path) -> list[float]:
+    lines = log_of(folder)
+    return [line["validation_perplexity"] for line in lines if "validation_perplexity" in line]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -204,12 +211,20 @@ def test_a_budget_of_time_ends_the_run_and_the_cosine_together(
     assert records[-1].learning_rate < 0.15 * max(record.learning_rate for record in records)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("with_all", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_run_that_is_stopped_and_resumed_makes_the_same_losses_bit_for_bit(
-    cell: str, dropout: float, corpus: EncodedCorpus, tmp_path: Path
+    cell: str, with_all: bool, corpus: EncodedCorpus, tmp_path: Path
 ) -> None:
-    whole: dict[str, Any] = {"cell": cell, "dropout": dropout, "steps": 40, "patience": 0}
+    whole: dict[str, Any] = {"cell": cell, "steps": 40, "patience": 0}
+    if with_all:
+        whole["shape"] = {
+            "num_layers": 2,
+            "dropout": 0.3,
+            "embedding_dropout": 0.1,
+            "weight_drop": 0.3,
+        }
+        whole |= {"label_smoothing": 0.1, "average": 0.9}
     finish(make(corpus, tmp_path / "whole", **whole))
     for stop_after in (7, 18, 33):
         with make(corpus, tmp_path / "parts", resume=True, **whole) as trainer:
@@ -220,6 +235,7 @@ def test_a_run_that_is_stopped_and_resumed_makes_the_same_losses_bit_for_bit(
     finish(make(corpus, tmp_path / "parts", resume=True, **whole))
     assert len(losses(tmp_path / "whole")) == 40
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert validations(tmp_path / "parts") == validations(tmp_path / "whole")
     one, two = (load_checkpoint(tmp_path / name) for name in ("whole", "parts"))
     assert all(np.array_equal(one.arrays[name], two.arrays[name]) for name in one.arrays)
 
@@ -424,3 +440,35 @@ def test_half_precision_on_a_cpu_is_refused(corpus: EncodedCorpus, tmp_path: Pat
     ):
         pass
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_an_average_is_what_is_measured_and_kept_and_changes_no_step(
+    corpus: EncodedCorpus, tmp_path: Path
+) -> None:
+    finish(make(corpus, tmp_path / "plain", steps=6))
+    trainer = make(corpus, tmp_path / "run", steps=6, validate_every=6, average=0.8)
+    with trainer:
+        seen = [to_arrays(trainer.model) for _ in trainer.run()]
+    assert losses(tmp_path / "run") == losses(tmp_path / "plain")
+    shares = 0.8 ** np.arange(5, -1, -1)
+    shares /= shares.sum()
+    kept = load_checkpoint(tmp_path / "run")
+    for name, array in kept.arrays.items():
+        expected = sum(share * step[name] for share, step in zip(shares, seen, strict=True))
+        np.testing.assert_allclose(array, expected, atol=1e-6)
+        assert not np.array_equal(array, seen[-1][name])
+        assert np.array_equal(trainer.checkpoint().arrays[name], array)
+    measured = perplexity(from_checkpoint(kept), trainer._validation)
+    assert validations(tmp_path / "run") == [measured.per_character]
+
+
+def test_label_smoothing_is_a_share_of_the_plain_mean_over_the_vocabulary() -> None:
+    model = LanguageModel(ModelConfig(vocabulary_size=9, embedding_size=4, hidden_size=8))
+    model.initialise(seed=1)
+    ids = np.array([[1, 5, 6, 2]])
+    batch = Batch(ids, np.array([4]), np.arange(1), np.zeros((1, 0), np.int64))
+    nats = -model(torch.from_numpy(batch.inputs))[0][0].log_softmax(-1)
+    plain = nats[torch.arange(3), torch.from_numpy(batch.targets[0])].mean()
+    assert batch_loss(model, batch, CPU).item() == pytest.approx(plain.item())
+    expected = 0.9 * plain + 0.1 * nats.mean()
+    assert batch_loss(model, batch, CPU, 0.1).item() == pytest.approx(expected.item())
