@@ -154,8 +154,11 @@ class RhymeBook:
         return "".join(sorted(c for c, mask in self._masks.items() if mask & bit))
 
     def near(self, group: RhymeGroup) -> int:
-        """The level groups that a first line may borrow from beside `group`, itself among them."""
-        return self._near[group.name]
+        """The level groups that a first line may borrow from beside `group`, itself among them.
+
+        None beside an oblique group.
+        """
+        return self._near[group.name] if group.is_level else 0
 
     def rhymes(self, first: str, second: str) -> tuple[RhymeGroup, ...]:
         """The groups that both characters stand in: they rhyme when there is one."""

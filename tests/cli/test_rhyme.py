@@ -21,6 +21,16 @@ def test_a_polyphone_lists_each_of_its_groups(run_cli: RunCli) -> None:
     assert all("看" in reading["characters"] for reading in record["readings"])
 
 
+def test_an_oblique_character_lists_its_group(run_cli: RunCli) -> None:
+    for character, titles in (
+        ("夜", ["去声二十二祃"]),
+        ("空", ["上平声一东", "上声一董", "去声一送"]),
+    ):
+        shown = run_cli("rhyme", character)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert [line.split()[1] for line in shown.stdout.splitlines() if "平水韵" in line] == titles
+
+
 def test_two_characters_are_compared_by_every_book(run_cli: RunCli) -> None:
     rows = run_cli("rhyme", "东", "--like", "风").stdout.splitlines()
     assert [row.split()[:2] for row in rows] == [

@@ -84,6 +84,13 @@ def test_the_books_disagree_where_they_should() -> None:
     assert rhyme_book("通韵").rhymes("英", "雄") == ()
 
 
+def test_nothing_borrows_from_beside_an_oblique_group() -> None:
+    for name in RHYME_BOOKS:
+        book = rhyme_book(name)
+        for group in book.groups:
+            assert bool(book.near(group)) == group.is_level
+
+
 def test_the_volumes_of_the_level_tone_are_numbered_apart() -> None:
     book = rhyme_book()
     titles = {group.title for group in book.groups}
