@@ -389,8 +389,10 @@ class Draft:
                 nats=record.get("nats"),
                 title=str(record.get("title", "")),
             )
+            for place in draft.locked:
+                draft.character(place)  # Is there such a place?
             draft.rows  # noqa: B018 - to find what is wrong with it.
-        except (KeyError, TypeError, ValueError, PoetgenError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, PoetgenError) as error:
             raise PoetgenError(f"a draft on disk is damaged: {error}") from error
         return draft
 

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, ScrollableContainer, Vertical
 from textual.widgets import Footer, Input, Static
 
 from poetgen.studio.drafts import Draft
-from poetgen.studio.judging import judge_draft
+from poetgen.studio.judging import Judgement, judge_draft
 from poetgen.studio.screens.desk_drawing import DrawingActions
 from poetgen.studio.screens.desk_editing import EditingActions
 from poetgen.studio.screens.desk_keeping import KeepingActions
@@ -103,8 +103,10 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
             self.ask_soon()
 
     def show_poem(self) -> None:
-        self.grid.page = self.page_of(self.draft)
-        self.query_one(CheckPanel).show(judge_draft(self._as_shown(self.draft)))
+        draft = self._as_shown(self.draft)
+        judgement = judge_draft(draft)
+        self.grid.page = _page(draft, judgement)
+        self.query_one(CheckPanel).show(judgement)
         if self.side is not None:
             self.side.show()
 
@@ -123,16 +125,7 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
     def page_of(self, draft: Draft) -> Page:
         """A draft as the grid shows it."""
         draft = self._as_shown(draft)
-        judgement = judge_draft(draft)
-        return Page(
-            draft.rows,
-            draft.shown_marks,
-            judgement.tones,
-            judgement.feet,
-            frozenset(draft.head_places),
-            draft.locked,
-            judgement.faults,
-        )
+        return _page(draft, judge_draft(draft))
 
     def columns(self) -> list[Column]:
         """The drafts as columns."""
@@ -157,7 +150,7 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
         text.append(state, "")
         if self.trouble:
             text.append(f"   ! {self.trouble}", "bold")
-        self.query_one("#title", Static).update(text)
+        self.tell("#title", text)
 
     # The studio.
 
@@ -177,3 +170,15 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
     async def action_leave(self) -> None:
         """Leave."""
         await self.app.action_quit()
+
+
+def _page(draft: Draft, judgement: Judgement) -> Page:
+    return Page(
+        draft.rows,
+        draft.shown_marks,
+        judgement.tones,
+        judgement.feet,
+        frozenset(draft.head_places),
+        draft.locked,
+        judgement.faults,
+    )

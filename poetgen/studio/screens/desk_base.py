@@ -44,6 +44,7 @@ class DeskBase(Screen[None]):
         self.book = book
         self.keep = keep
         self.workshop = Workshop(shelf, self)
+        self._told: dict[str, Text] = {}
         self.trouble = ""
         """What stays wrong until it is mended: drafts that cannot be kept."""
         self.so_far: dict[str, tuple[Request, str]] = {}
@@ -64,7 +65,13 @@ class DeskBase(Screen[None]):
     def say(self, message: str, bad: bool = False) -> None:
         """Say something at the foot of the screen, until something else is said."""
         text = f"! {message}" if bad else message
-        self.query_one("#status", Static).update(Text(text, "bold" if bad else ""))
+        self.tell("#status", Text(text, "bold" if bad else ""), layout=True)
+
+    def tell(self, selector: str, text: Text, layout: bool = False) -> None:
+        """Show a text in a part of the screen. `layout`: its size may change with it."""
+        if self._told.get(selector) != text:
+            self._told[selector] = text
+            self.query_one(selector, Static).update(text, layout=layout)
 
     def complain(self, error: PoetgenError) -> None:
         """Say what went wrong, and what to do about it."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
-from textual.widgets import Static
 
 from poetgen.errors import PoetgenError
 from poetgen.studio.drafts import Draft, Scope
@@ -250,7 +249,7 @@ class DrawingActions(DeskBase):
         self._question = Question(draft.settings.model, asked, slot, place)
         self._show_outlook(None, warning)
         if slot is None:
-            self.query_one(CandidateList).show((), "", note)
+            self.query_one(CandidateList).show((), place, _named(draft.character(place)), note)
         if asked is not None and self.shelf.ready(draft.settings.model):
             self.workshop.ask(self._question)
 
@@ -264,16 +263,13 @@ class DrawingActions(DeskBase):
             return
         self._show_outlook(message.outlook, message.warning)
         if message.question.slot is not None:
-            standing = self.draft.character(message.question.place)
+            place = message.question.place
             self.query_one(CandidateList).show(
-                message.candidates,
-                "a free place" if standing == FREE else standing,
-                message.problem,
+                message.candidates, place, _named(self.draft.character(place)), message.problem
             )
 
     def _show_outlook(self, outlook: Outlook | None, warning: str) -> None:
-        text = outlook_text(self.draft, outlook, warning)
-        self.query_one("#outlook", Static).update(text)
+        self.tell("#outlook", outlook_text(self.draft, outlook, warning))
 
     def columns(self) -> list[Column]:
         """The drafts as columns."""
@@ -289,3 +285,7 @@ class DrawingActions(DeskBase):
 
         self.side = SideBySide(self.columns, self.session.state.current, self.draw_all)
         self.app.push_screen(self.side, back)
+
+
+def _named(character: str) -> str:
+    return "free" if character == FREE else character

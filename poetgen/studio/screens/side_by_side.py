@@ -78,8 +78,6 @@ class SideBySide(Screen[int]):
 
     def show(self) -> None:
         """Show the columns as they are now."""
-        if not self.is_mounted:
-            return
         for widget, column in zip(self.query(DraftColumn), self._columns(), strict=False):
             widget.show(column, widget.number == self._chosen)
 

@@ -53,7 +53,7 @@ class DraftsBar(Static):
         for number, tab in enumerate(tabs[first:], first):
             text.append(tab, "bold reverse" if number == state.current else "")
             self._ends.append(text.cell_len)
-        self.update(text)
+        self.update(text, layout=False)
 
     def on_click(self, event: events.Click) -> None:
         for number, end in enumerate(self._ends, self._first):
@@ -105,7 +105,7 @@ class SettingsLine(Static):
         parts += [f"theme {settings.theme}"] if settings.theme else []
         parts += [settings.style] if settings.style else []
         parts += [f"seed {settings.seed}"] if settings.seed is not None else []
-        self.update(Text(" · ".join(parts), no_wrap=True, overflow="ellipsis"))
+        self.update(Text(" · ".join(parts), no_wrap=True, overflow="ellipsis"), layout=False)
 
     def on_click(self) -> None:
         self.post_message(self.Opened())

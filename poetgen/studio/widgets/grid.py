@@ -89,7 +89,7 @@ class PoemGrid(Widget, can_focus=True):
         Binding("ctrl+end", "corner(-1)", show=False),
     ]
 
-    page: reactive[Page] = reactive(Page(), layout=True)
+    page: reactive[Page] = reactive(Page())
     cursor: reactive[Place] = reactive((0, 0))
 
     class Moved(Message):
@@ -178,8 +178,10 @@ class PoemGrid(Widget, can_focus=True):
         line = min(max(cursor[0], 0), len(rows) - 1)
         return line, min(max(cursor[1], 0), len(rows[line]) - 1)
 
-    def watch_page(self) -> None:
+    def watch_page(self, before: Page, page: Page) -> None:
         self.cursor = self.validate_cursor(self.cursor)
+        if [*map(len, before.rows)] != [*map(len, page.rows)]:
+            self.refresh(layout=True)
 
     def watch_cursor(self) -> None:
         self.post_message(self.Moved())

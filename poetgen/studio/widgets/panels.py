@@ -25,9 +25,9 @@ class CandidateList(Vertical):
     """Candidates with their probabilities; 1 to 9, enter or a click takes one."""
 
     DEFAULT_CSS = """
-    CandidateList { height: 11; }
+    CandidateList { height: 2fr; max-height: 11; }
     CandidateList OptionList { height: 1fr; border: none; padding: 0; }
-    CandidateList Static { height: auto; }
+    CandidateList Static { height: 1; }
     """
 
     class Taken(Message):
@@ -41,7 +41,7 @@ class CandidateList(Vertical):
         yield Static("candidates", id="candidates-title", classes="title", markup=False)
         yield OptionList(id="candidates", markup=False)
 
-    def show(self, candidates: Sequence[Candidate], standing: str, note: str) -> None:
+    def show(self, candidates: Sequence[Candidate], place: Place, standing: str, note: str) -> None:
         """Show candidates for a place where `standing` stands, or a note why there are none."""
         listing = self.query_one(OptionList)
         kept = listing.highlighted
@@ -52,7 +52,8 @@ class CandidateList(Vertical):
         listing.set_options(options or [Option(Text(note), disabled=True)])
         if options:
             listing.highlighted = min(kept or 0, len(options) - 1)
-        self.query_one(Static).update(f"candidates for {standing}" if options else "candidates")
+        where = f"line {place[0] + 1}, no. {place[1] + 1}: {standing}"
+        self.query_one(Static).update(f"candidates for {where}", layout=False)
 
     def take(self, number: int) -> bool:
         """Take candidate `number`, counted from 1. Gives whether there is one."""
@@ -81,7 +82,7 @@ class CheckPanel(Vertical):
     """What the judge says, a remark a row; enter or a click goes to its place."""
 
     DEFAULT_CSS = """
-    CheckPanel { height: 1fr; }
+    CheckPanel { height: 1fr; min-height: 4; }
     CheckPanel OptionList { height: 1fr; border: none; padding: 0; }
     CheckPanel Static { height: auto; }
     """
