@@ -29,8 +29,33 @@ if TYPE_CHECKING:
 
 _SAMPLE = "sample"
 
+# The parts of the help, by the option that each begins with.
+_SECTIONS = {
+    "corpus": "Options",
+    "num_layers": "The network",
+    "dropout": "Against learning poems by heart, in runs of many epochs",
+    "token_budget": "The steps",
+    "device": "The machine and what is shown",
+}
 
-@click.command()
+
+class _Sectioned(click.Command):
+    """A command with many options, in parts."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows: list[tuple[str, str]] = []
+        parts: list[tuple[str, list[tuple[str, str]]]] = []
+        for option in self.get_params(ctx):
+            if option.name in _SECTIONS:
+                rows = []
+                parts.append((_SECTIONS[option.name], rows))
+            rows.append(option.get_help_record(ctx) or ("", ""))
+        for heading, rows in parts:
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+@click.command(cls=_Sectioned)
 @click.option("--corpus", metavar="NAME|PATH", help="What to train on.  [default: sample]")
 @click.option("--cell", type=click.Choice(list(CELLS)), help="The recurrent cell.  [default: lstm]")
 @click.option(
@@ -57,7 +82,6 @@ _SAMPLE = "sample"
 @click.option("--num-layers", type=int, help="Recurrent layers.")
 @click.option("--hidden-size", type=int, help="Width of a layer.")
 @click.option("--embedding-size", type=int, help="Width of a token's vector.")
-@click.option("--dropout", type=float, help="Share of units dropped in training.")
 @click.option(
     "--tie-embeddings/--no-tie-embeddings",
     default=None,
@@ -74,6 +98,21 @@ _SAMPLE = "sample"
     help="How the recurrent matrices start.  [default: orthogonal]",
 )
 @click.option("--forget-bias", type=float, help="Start of the LSTM's forget gate.  [default: 1]")
+@click.option(
+    "--dropout", type=float, help="Share of units dropped, the same at every step of a poem."
+)
+@click.option("--embedding-dropout", type=float, help="Share of tokens dropped.  [default: 0]")
+@click.option("--weight-drop", type=float, help="Share of recurrent weights dropped.  [default: 0]")
+@click.option(
+    "--label-smoothing", type=float, help="Share of a target that is every token's.  [default: 0]"
+)
+@click.option(
+    "--average",
+    type=float,
+    metavar="DECAY",
+    help="Measure and keep an average of the weights, of which each step leaves this share as "
+    "it is, such as 0.999.  [default: 0, the last weights]",
+)
 @click.option("--token-budget", type=int, help="Tokens in a batch.")
 @click.option("--max-length", type=int, help="Cut poems after so many tokens.  [default: 200]")
 @click.option("--learning-rate", type=float, help="Its highest value.")
@@ -90,7 +129,7 @@ _SAMPLE = "sample"
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
     help="Of the products; auto is bf16 where it is fast.  [default: auto]",
 )
-@click.option("--threads", type=int, help="CPU threads.  [default: torch's choice]")
+@click.option("--threads", type=int, help="CPU threads of a process.  [default: torch's choice]")
 @click.option("--plot", is_flag=True, help="Draw the loss curves: loss.png in the output folder.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from poetgen.checkpoint import load_checkpoint
+from poetgen.cli.train import train
 from tests.conftest import RunCli
 
 TINY = ("--preset", "tiny", "--hidden-size", "16", "--embedding-size", "16", "--threads", "1")
@@ -123,6 +125,32 @@ def test_a_second_trainer_is_refused_while_the_first_lives(run_cli: RunCli, tmp_
     process.communicate()
 
 
+def test_the_help_has_every_option_in_a_part(run_cli: RunCli) -> None:
+    text = run_cli("train", "--help").stdout
+    headings = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings[0] == "Options:"
+    assert "The network:" in headings
+    for option in train.params:
+        assert re.search(rf"^  .*{option.opts[0]}\b", text, re.MULTILINE)
+    assert text.index("The network:") < text.index("--weight-drop") < text.index("The steps:")
+
+
+def test_a_run_is_resumed_with_all_that_it_was_regularised_with(
+    run_cli: RunCli, tmp_path: Path
+) -> None:
+    shares = ("--weight-drop", "0.2", "--embedding-dropout", "0.1", "--label-smoothing", "0.1")
+    begun = (*TINY, "-q", "--output", "run", "--average", "0.9", *shares)
+    assert run_cli("train", *begun, "--steps", "2").returncode == 0
+    result = run_cli("train", "-q", "--output", "run", "--resume", "--steps", "4")
+    assert (result.returncode, len(log_of(tmp_path / "run"))) == (0, 4)
+    checkpoint = load_checkpoint(tmp_path / "run")
+    assert (checkpoint.model.weight_drop, checkpoint.model.embedding_dropout) == (0.2, 0.1)
+    training = checkpoint.config["training"]
+    assert (training["label_smoothing"], training["average"]) == (0.1, 0.9)
+    result = run_cli("train", "--output", "run", "--resume", "--average", "0.99")
+    assert result.stderr.startswith("error: --average is 0.99")
+
+
 def test_a_changed_recipe_is_refused_by_its_flag(run_cli: RunCli) -> None:
     assert run_cli("train", *TINY, "--steps", "2", "-q", "--output", "run").returncode == 0
     result = run_cli("train", "--output", "run", "--resume", "--hidden-size", "32")
@@ -142,6 +170,7 @@ def test_a_changed_recipe_is_refused_by_its_flag(run_cli: RunCli) -> None:
         (("--corpus", "nowhere.txt"), "nowhere.txt"),
         (("--form", "limerick"), "limerick"),
         (("--dropout", "1"), "--dropout"),
+        (("--average", "1"), "--average"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_one_line_and_a_hint(
