@@ -34,6 +34,7 @@ FLOORS = (
     ("poetgen.shipping",),
     ("poetgen.book",),
     ("poetgen.studio",),
+    ("poetgen.serving",),
     ("poetgen.cli",),
 )
 

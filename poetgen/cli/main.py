@@ -17,6 +17,7 @@ from poetgen.errors import PoetgenError
 # In the order in which a newcomer needs them. The object has the command's name, - as _.
 COMMANDS = {
     "studio": "poetgen.cli.studio:studio",
+    "serve": "poetgen.cli.serve:serve",
     "acrostic": "poetgen.cli.acrostic:acrostic",
     "continue": "poetgen.cli.continue_:continue_",
     "book": "poetgen.cli.book:book",
