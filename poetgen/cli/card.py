@@ -23,7 +23,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--acrostics",
     type=_FILE,
     metavar="FILE.json",
-    help="Figures of the acrostic benchmark: python -m benchmarks.acrostics MODEL --json FILE.",
+    help="Figures of the acrostic benchmark: python -m benchmarks.acrostics MODEL --output FILE.",
+)
+@click.option(
+    "--themes",
+    type=_FILE,
+    metavar="FILE.json",
+    help="Figures of what it is told: python -m benchmarks.themes MODEL --json FILE.",
 )
 @click.option(
     "--peers",
@@ -54,6 +60,7 @@ def card(
     model: str,
     corpus: str | None,
     acrostics: Path | None,
+    themes: Path | None,
     peers: Path | None,
     notes: Path | None,
     poems: int,
@@ -75,7 +82,7 @@ def card(
     from poetgen.checkpoint import load_checkpoint
     from poetgen.files import write_text
     from poetgen.shipping.card import WEAKNESSES, render
-    from poetgen.shipping.findings import find_out, read_acrostics, read_peers
+    from poetgen.shipping.findings import find_out, read_acrostics, read_peers, read_themes
     from poetgen.shipping.measuring import corpus_of
 
     def say(what: str) -> None:
@@ -85,11 +92,15 @@ def card(
     # Whatever may be wrong with a file comes to light before anything is measured.
     weaknesses = notes.read_text(encoding="utf-8", errors="replace") if notes else WEAKNESSES
     acrostic_figures = read_acrostics(acrostics) if acrostics else None
+    theme_figures = read_themes(themes) if themes else None
     peer_figures = read_peers(peers) if peers else []
     checkpoint = load_checkpoint(model)
     source = corpus_of(checkpoint, corpus)
-    findings = find_out(checkpoint, source, poems, say, acrostic_figures, peer_figures)
-    given = {"corpus": corpus, "acrostics": acrostics, "peers": peers, "notes": notes}
+    findings = find_out(
+        checkpoint, source, poems, say, acrostic_figures, theme_figures, peer_figures
+    )
+    files = {"acrostics": acrostics, "themes": themes, "peers": peers, "notes": notes}
+    given = {"corpus": corpus, **files}
     flags = [f"--{name}={value}" for name, value in given.items() if value is not None]
     command = shlex.join(
         [

@@ -22,6 +22,7 @@ and choose."""
 """What is said of every model of this kind where nobody says more."""
 
 _ACROSTICS: tuple[tuple[str, str, str], ...] = (
+    ("asked for", "asked", ",.0f"),
     ("heads exact", "heads", "%"),
     ("form exact", "form", "%"),
     ("tones", "tones", "%"),
@@ -52,6 +53,7 @@ def render(
         _perplexity(findings),
         _peers(checkpoint, findings),
         _acrostics(findings.acrostics),
+        _themes(findings.themes),
         _samples(findings.samples),
         ["## What it does badly", "", weaknesses.strip()],
         _memorisation(findings),
@@ -199,6 +201,35 @@ def _acrostics(record: Mapping[str, Any] | None) -> Iterator[str]:
             (title, *(_shown(way.get(name), unit) for way in ways))
             for title, name, unit in _ACROSTICS
         ],
+    )
+
+
+def _themes(record: Mapping[str, Any] | None) -> Iterator[str]:
+    if record is None:
+        return
+    yield "## What it is told"
+    yield ""
+    yield (
+        f"Quatrains of {len(record['by_theme'])} themes (`benchmarks/themes.py`), and without any. "
+        "Neighbours of a theme are characters that stand far oftener in poems of it."
+    )
+    yield ""
+    rows = []
+    for title, name in (
+        ("poems with a character of the theme", "poems_with_theme"),
+        ("characters that are the theme's", "theme_characters"),
+        ("characters that are its neighbours", "neighbours"),
+    ):
+        found = record[name]
+        interval = f"{found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+        rows.append((title, f"{found['told']:.1%}", f"{found['untold']:.1%}", interval))
+    yield from _table(("", "with it", "without", "ratio (95 %)"), rows)
+    yield ""
+    tang = ", ".join(f"told {name} {share:.0%}" for name, share in record["judged_tang"].items())
+    right = ", ".join(f"{k} {v:.0%}" for k, v in record["poets_judged_right"].items())
+    yield (
+        f"Judged to be of Tang rather than of Song: {tang}. The judge goes by single characters "
+        f"and is right about poets so often: {right}."
     )
 
 

@@ -38,6 +38,7 @@ class Findings:
         samples: Poems that nobody chose.
         borrowed: What kinds of poems borrow from the training poems, by the kind's name.
         acrostics: What `benchmarks.acrostics` saved; None where there is nothing.
+        themes: What `benchmarks.themes` saved; None where there is nothing.
         peers: What other models reach: name, perplexity, parameters, minutes, command of each.
     """
 
@@ -46,6 +47,7 @@ class Findings:
     samples: Sequence[Sample]
     borrowed: Mapping[str, Borrowed]
     acrostics: Mapping[str, Any] | None = None
+    themes: Mapping[str, Any] | None = None
     peers: Sequence[Mapping[str, Any]] = field(default=())
 
 
@@ -55,6 +57,7 @@ def find_out(
     poems: int,
     say: Callable[[str], None],
     acrostics: Mapping[str, Any] | None = None,
+    themes: Mapping[str, Any] | None = None,
     peers: Sequence[Mapping[str, Any]] = (),
 ) -> Findings:
     """Measure a model.
@@ -65,6 +68,7 @@ def find_out(
         poems: How many it is to write of each kind, to see what they borrow.
         say: Told what is being done.
         acrostics: As in `Findings`.
+        themes: As in `Findings`.
         peers: As in `Findings`.
     """
     tested = held_out(checkpoint, corpus)
@@ -93,12 +97,13 @@ def find_out(
         samples=write_samples(poet, checkpoint.name),
         borrowed=dict(zip((FREELY, AS_ASKED, BY_POETS), found, strict=True)),
         acrostics=acrostics,
+        themes=themes,
         peers=peers,
     )
 
 
 def read_acrostics(path: Path) -> dict[str, Any]:
-    """What `python -m benchmarks.acrostics --json FILE` saved.
+    """What `python -m benchmarks.acrostics --output FILE` saved.
 
     Raises:
         PoetgenError: The file is something else.
@@ -112,8 +117,32 @@ def read_acrostics(path: Path) -> dict[str, Any]:
     if not known:
         raise PoetgenError(
             f"{path} has no figures of the acrostic benchmark",
-            hint="python -m benchmarks.acrostics MODEL --json FILE makes them",
+            hint="python -m benchmarks.acrostics MODEL --output FILE makes them",
         )
+    found: dict[str, Any] = record
+    return found
+
+
+def read_themes(path: Path) -> dict[str, Any]:
+    """What `python -m benchmarks.themes --json FILE` saved.
+
+    Raises:
+        PoetgenError: The file is something else.
+    """
+    record = _json(path)
+    try:
+        for name in ("poems_with_theme", "theme_characters", "neighbours"):
+            _ = [
+                record[name][figure] + 0.0 for figure in ("told", "untold", "ratio", "low", "high")
+            ]
+        for name in ("judged_tang", "poets_judged_right"):
+            _ = [share + 0.0 for share in record[name].values()]
+        len(record["by_theme"])
+    except (TypeError, KeyError, AttributeError):
+        raise PoetgenError(
+            f"{path} has no figures of themes",
+            hint="python -m benchmarks.themes MODEL --json FILE makes them",
+        ) from None
     found: dict[str, Any] = record
     return found
 
