@@ -93,3 +93,14 @@ def test_a_name_that_is_not_there_lists_those_that_are(run_cli: RunCli, made: Pa
     done = run_cli("models", "nope")
     assert done.returncode == 1
     assert "here" in done.stderr.splitlines()[1]
+
+
+def test_the_word_show_may_be_left_out_and_options_may_come_first(
+    run_cli: RunCli, made: Path
+) -> None:
+    short = run_cli("models", "--json", "here")
+    assert short.returncode == 0, short.stderr
+    assert short.stdout == run_cli("models", "show", "here", "--json").stdout
+    told = run_cli("models", "--help").stdout
+    for command in ("show", "pack", "card"):
+        assert f"\n  {command} " in told
