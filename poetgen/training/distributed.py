@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -202,18 +203,21 @@ def was_started_by_torchrun() -> bool:
 
 def is_first_to_fail() -> bool:
     """Whether no other process of the run has asked this before: the one that speaks for all."""
+    address = os.environ["MASTER_ADDR"], _environment("MASTER_PORT")
     try:
+        # The machine that has the store may be what failed, and torch tries long and with many
+        # words to reach it.
+        socket.create_connection(address, timeout=_STORE_SECONDS).close()
         store = distributed.TCPStore(  # type: ignore[attr-defined]
-            os.environ["MASTER_ADDR"],
-            _environment("MASTER_PORT"),
+            *address,
             is_master=False,
             wait_for_workers=False,
             timeout=datetime.timedelta(seconds=_STORE_SECONDS),
         )
         asked: int = store.add(f"poetgen/failed/{os.environ['TORCHELASTIC_RESTART_COUNT']}", 1)
-        return asked == 1
-    except (RuntimeError, KeyError):  # The machine that has the store is gone: one on each speaks.
-        return _environment("LOCAL_RANK") == 0
+    except (OSError, RuntimeError):
+        return _environment("LOCAL_RANK") == 0  # One on each machine speaks.
+    return asked == 1
 
 
 def _environment(name: str) -> int:

@@ -1,8 +1,9 @@
 """What several processes make of a batch, and who of them speaks; cli/test_torchrun.py has some."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from torch import distributed
 
 from poetgen.cli import main as command
 from poetgen.dataset.batches import Batch, Batches
+from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
 from poetgen.models.language_model import LanguageModel
 from poetgen.training import distributed as ours
 from poetgen.training.distributed import ALONE, Processes
 from poetgen.training.optimization import batch_loss
+from poetgen.training.options import TrainingOptions
+from poetgen.training.trainer import Trainer
 from tests.training.grammar import encoded
 
 CPU = torch.device("cpu")
@@ -83,6 +87,39 @@ def test_processes_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch)
     assert Processes(size=8, local_size=4).threads == 0
 
 
+def test_more_processes_than_gpus_are_refused_by_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(TrainingError, match="4 processes on this machine, which has 2 GPUs") as e:
+        Processes(rank=5, size=8, local_rank=1, local_size=4).take(torch.device("cuda"))
+    assert "--nproc-per-node 2" in e.value.hint
+    with pytest.raises(TrainingError, match="--device mps"):
+        Processes(size=2, local_size=2).take(torch.device("mps"))
+    ALONE.take(torch.device("mps"))
+
+
+class Second(Processes):
+    """A process whose first one has read another corpus."""
+
+    def from_first(self, make: Callable[[], Any]) -> Any:
+        made = make()
+        return ("another hash", "") if isinstance(made, tuple) else made
+
+
+def test_machines_with_unlike_corpora_are_told_apart(poetgen_home: Path, tmp_path: Path) -> None:
+    corpus = encoded(poems=30)
+    trainer = Trainer(
+        corpus,
+        ModelConfig(vocabulary_size=len(corpus.vocabulary), embedding_size=4, hidden_size=4),
+        TrainingOptions(steps=1, device="cpu", threads=1),
+        tmp_path / "run",
+        source={"name": "grammar", "content_hash": corpus.content_hash},
+        processes=Second(rank=1, size=2, local_size=1),
+    )
+    with pytest.raises(TrainingError, match="--corpus grammar is not the same text"), trainer:
+        pass
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture
 def torchrun(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What torchrun gives its processes: a store, and the environment that says where it is."""
@@ -108,7 +145,6 @@ def test_of_processes_that_fail_alike_one_says_why(capsys: pytest.CaptureFixture
 def test_where_the_store_is_gone_one_process_of_each_machine_speaks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ours, "_STORE_SECONDS", 1)
     monkeypatch.setenv("MASTER_PORT", "1")
     assert ours.is_first_to_fail()
     monkeypatch.setenv("LOCAL_RANK", "1")
