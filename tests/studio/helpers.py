@@ -20,6 +20,7 @@ from poetgen.studio.drafts import Draft
 from poetgen.studio.screens.desk import Desk
 from poetgen.studio.workers import ModelInfo, Shelf
 from poetgen.writing.poet import Poet
+from poetgen.writing.request import FREE
 from tests.cli.random_model import CHARACTERS
 from tests.writing.fakes import Floats, MarkovModel, Table
 
@@ -131,7 +132,8 @@ class Driver:
 
     async def asked(self, line: int, place: int) -> None:
         """Wait until the candidates are those for a place."""
-        where = f"line {line + 1}, no. {place + 1}: {self.draft.rows[line][place]}"
+        standing = self.draft.rows[line][place].replace(FREE, "free")
+        where = f"line {line + 1}, no. {place + 1}: {standing}"
         await self.until(lambda: where in self.text("#candidates-title") and self.candidates)
 
     def screen_text(self) -> str:

@@ -26,7 +26,8 @@ class CandidateList(Vertical):
 
     DEFAULT_CSS = """
     CandidateList { height: 2fr; max-height: 11; }
-    CandidateList OptionList { height: 1fr; border: none; padding: 0; }
+    CandidateList OptionList { height: 1fr; padding: 0; }
+    CandidateList OptionList, CandidateList OptionList:focus { border: none; }
     CandidateList Static { height: 1; }
     """
 
@@ -83,7 +84,8 @@ class CheckPanel(Vertical):
 
     DEFAULT_CSS = """
     CheckPanel { height: 1fr; min-height: 4; }
-    CheckPanel OptionList { height: 1fr; border: none; padding: 0; }
+    CheckPanel OptionList { height: 1fr; padding: 0; }
+    CheckPanel OptionList, CheckPanel OptionList:focus { border: none; }
     CheckPanel Static { height: auto; }
     """
 
