@@ -261,7 +261,8 @@ def list_checkpoints() -> list[CheckpointSummary]:
         for where, root in _roots().items()
         if root.is_dir()
         for folder in sorted(root.iterdir())
-        if _looks_like_one(folder)
+        # A hidden one is being made, or was left by a crash of what made it.
+        if not folder.name.startswith(".") and _looks_like_one(folder)
     ]
 
 

@@ -379,6 +379,17 @@ def test_without_a_name_the_shipped_one_is_meant_and_else_the_newest(
     assert find_checkpoint() == shipped / "lstm"
 
 
+def test_a_folder_that_a_crash_left_half_made_is_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folders, "shipped_folder", lambda kind: tmp_path / "shipped")
+    make(tmp_path / "checkpoints" / "mine")
+    make(tmp_path / "checkpoints" / ".mine.1a2b3c4d.tmp")
+    assert [summary.name for summary in list_checkpoints()] == ["mine"]
+    assert find_checkpoint() == Path("checkpoints/mine")
+
+
 def test_with_no_model_at_all_the_error_says_how_to_train_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
