@@ -91,6 +91,12 @@ class SessionProcess(AppService):
         """Tell the studio how large its screen is now."""
         await super().set_terminal_size(*screen_size(width, height))
 
+    async def run(self) -> None:
+        """Pass on what the studio says until it ends; a browser is not left with a dead one."""
+        await super().run()
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await self.websocket.close()
+
     async def on_data(self, payload: bytes) -> None:
         """Send the screen on. Where nobody looks any more, still read: a full pipe would hold
         the studio up on its way out.
