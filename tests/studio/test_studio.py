@@ -201,6 +201,7 @@ def test_candidates_have_the_models_probabilities_under_the_rules(tmp_path: Path
             await s.press("u", "u")
             assert s.draft.rows[1][2] == standing
             await s.asked(1, 2)
+            await s.press("home")
             await s.pilot.click("#candidates", offset=(3, 1))
             await s.pilot.pause()
             assert s.draft.rows[1][2] == found[1].character

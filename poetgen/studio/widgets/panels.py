@@ -45,7 +45,8 @@ class CandidateList(Vertical):
     def show(self, candidates: Sequence[Candidate], place: Place, standing: str, note: str) -> None:
         """Show candidates for a place where `standing` stands, or a note why there are none."""
         listing = self.query_one(OptionList)
-        kept = listing.highlighted
+        same = [option.id for option in listing.options] == [c.character for c in candidates]
+        kept = listing.highlighted if same else 0
         options: list[Option | None] = [
             Option(_row(number, each, standing, candidates[0].probability), id=each.character)
             for number, each in enumerate(candidates, 1)
