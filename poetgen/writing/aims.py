@@ -1,8 +1,8 @@
 """What a request fixes, and which tonal patterns and rhyme groups that leaves to a poem.
 
 An aim is a pattern and a group together. Every one is held against what is fixed, and those with
-the fewest clashes stay: none, where the rules can be kept. Where they cannot, the clashes say
-which character is in the way, and of what.
+the fewest clashes stay, of these those with the lightest: none, where the rules can be kept. Where
+they cannot, the clashes say which character is in the way, and of what.
 
 It knows what is asked for and how the tokens sound; nothing of the writing itself.
 """
@@ -82,7 +82,7 @@ class Aims:
         last_free_foot: The last of these with a free foot; 0 for none.
         shared: The groups that all fixed feet of these have a reading in.
         first_foot: The groups that the fixed foot of the first line has a reading in.
-        best: The aims with the fewest clashes, all with equally many.
+        best: The aims with the fewest clashes, all with equally many and equally grave ones.
     """
 
     def __init__(self, request: Request, sounds: Sounds) -> None:
@@ -163,13 +163,22 @@ class Aims:
                 Aim(pattern, group, (*always, *self._rhyme_clashes(pattern, group)))
                 for group in groups
             ]
-        fewest = min(len(aim.clashes) for aim in aims)
-        best = [aim for aim in aims if len(aim.clashes) == fewest]
+        nearest_of_all = min(map(self._distance, aims))
+        best = [aim for aim in aims if self._distance(aim) == nearest_of_all]
         if not self.last_free_foot:
             return best
         # Rather a group in which the habits of verse, too, always leave something to write.
         many = len(self.even) + 1 + 2 * self.length
         return [aim for aim in best if self._sounds.plenty[aim.group] >= many] or best
+
+    def _distance(self, aim: Aim) -> tuple[int, int]:
+        """How far an aim is from what is fixed: how many clashes, and how grave they are.
+
+        As for the judge, a foot is worse than an even place, and that than an odd one: a 三平尾 is
+        a lesser fault than a line that ends wrong.
+        """
+        places = [clash.place for clash in aim.clashes]
+        return len(places), sum(3 if p == self.length - 1 else 1 + p % 2 for p in places)
 
     def _groups(self) -> list[int]:
         """The groups to think of: those asked for, in which the free feet can rhyme."""

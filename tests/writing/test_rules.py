@@ -225,6 +225,10 @@ def test_pattern_and_rhyme_are_those_asked_for(asked: RulesAsked, pattern: str, 
             continuation_request("春眠不觉晓，处处闻啼鸟。", tones="strict"),
             ["line 2, character 5: 鸟 is 仄 where"],
         ),
+        (  # One fault in either pattern: the lighter one is told, as the judge would.
+            continuation_request("白云千载空悠悠，", "七绝", tones="strict"),
+            ["line 1, character 5: 空 is 平 where 平起首句入韵 has 仄"],
+        ),
     ],
 )
 def test_strict_refuses_and_names_the_head_and_what_it_clashes_with(
