@@ -3,7 +3,9 @@
 1. `Trainer` against a bare hand-written loop: the same network, the same batches, torch's own
    layers, AdamW at its fastest. Real tokens a second; validation and snapshots are left out.
 2. `Trainer` against the common recipe: every poem padded or cut to 125, padding in the loss.
-3. The layers alone, forward and backward, against a matrix product on this machine.
+   In 1 and 2 all products are of fp32.
+3. `Trainer` in bf16 against itself in fp32, where the CPU has bf16.
+4. The layers alone, forward and backward, against a matrix product on this machine, in both.
 
 Both sides take turns in one process, so that they meet the same machine; ratios are medians over
 the rounds. The poems are made up, with the lengths of the collected 诗 and 词 of Tang and Song.
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count, islice
+from itertools import count, islice, product
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +37,19 @@ from poetgen.dataset.batches import Batches
 from poetgen.dataset.encoded import EncodedCorpus, EncodedSplit
 from poetgen.dataset.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary
 from poetgen.models.config import ModelConfig
-from poetgen.models.cpu_layers import GRU, RNN
+from poetgen.models.cpu_layers import GRU, LSTM, RNN
+from poetgen.training.devices import precision_named
 from poetgen.training.options import TrainingOptions, preset_named
 from poetgen.training.trainer import Trainer
 
 VOCABULARY = 8_000
 RECIPE_LENGTH, RECIPE_BATCH = 125, 128
+HAS_BF16 = precision_named("auto", torch.device("cpu")) == torch.bfloat16
 TORCHS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+PRODUCTS = (torch.float32, torch.bfloat16) if HAS_BF16 else (torch.float32,)
+Steps = Callable[[EncodedCorpus, ModelConfig], Iterator[int]]
+"""Makes a side: trains, and gives the real tokens of each step."""
 
 # Tokens to predict in a poem, and the share of poems that have so many. The others of the real
 # corpus are spread widely: a twentieth has under 17 and a twentieth over 250, half under 85.
@@ -65,20 +73,26 @@ def main() -> None:
     console = Console()
 
     corpus = made_up_corpus(poems=4_000 if arguments.quick else 40_000)
-    table = Table("cell", "Trainer, tokens/s", "against", "tokens/s", "ratio", "middle half", "aim")
+    table = Table(
+        "cell", "Trainer in", "tokens/s", "against", "tokens/s", "ratio", "middle half", "aim"
+    )
     for cell in [arguments.cell] if arguments.cell else TORCHS:
         config = ModelConfig(cell=cell, vocabulary_size=VOCABULARY, **size)
-        # Against the bare loop step by step, so that each pair of steps is of one batch; a batch
-        # of the common recipe is worth eight or so of ours.
-        for name, theirs, steps, pairs, aim in (
-            ("bare loop", bare_loop, 1, 10 * rounds, "≥ 0.97"),
-            ("padded to 125", common_recipe, 8, rounds, "≥ 2.5"),
-        ):
-            ours = trainer_steps(corpus, config)
+        # Against the bare loop and itself step by step, so that each pair of steps is of one batch;
+        # a batch of the common recipe is worth eight or so of ours.
+        sides: list[tuple[str, str, Steps, int, int, str]] = [
+            ("fp32", "bare loop", bare_loop, 1, 10 * rounds, "≥ 0.97"),
+            ("fp32", "padded to 125", common_recipe, 8, rounds, "≥ 2.5"),
+        ]
+        if HAS_BF16:
+            sides.append(("bf16", "itself in fp32", trainer_steps, 1, 10 * rounds, "≥ 1.6"))
+        for precision, name, theirs, steps, pairs, aim in sides:
+            ours = trainer_steps(corpus, config, precision)
             ratios, fast, slow = alternate(ours, theirs(corpus, config), steps, pairs)
             ratio, low, high = np.percentile(ratios, [50, 25, 75])
             table.add_row(
                 cell,
+                precision,
                 f"{fast:,.0f}",
                 name,
                 f"{slow:,.0f}",
@@ -135,16 +149,19 @@ def made_up_corpus(poems: int) -> EncodedCorpus:
     )
 
 
-def options() -> TrainingOptions:
+def options(precision: str = "fp32") -> TrainingOptions:
     training = {**preset_named("small").training, "minutes": None, "steps": 10**6}
+    training["precision"] = precision
     return TrainingOptions(**training, validate_every=10**9, snapshot_every=10**9)
 
 
-def trainer_steps(corpus: EncodedCorpus, config: ModelConfig) -> Iterator[int]:
+def trainer_steps(
+    corpus: EncodedCorpus, config: ModelConfig, precision: str = "fp32"
+) -> Iterator[int]:
     """The trainer, a step at a time; gives the real tokens of each."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        Trainer(corpus, config, options(), Path(folder) / "run", source={}) as trainer,
+        Trainer(corpus, config, options(precision), Path(folder) / "run", source={}) as trainer,
     ):
         budget = trainer.options.token_budget
         batches = Batches(corpus.split("train"), budget, trainer.options.seed, max_length=200)
@@ -228,27 +245,26 @@ def speed(side: Iterator[int], steps: int) -> float:
 
 
 def layers_table(embedding: int, hidden: int, rounds: int) -> Table:
-    """GFLOP/s of one layer, forward and backward, by batch."""
+    """GFLOP/s of one layer, forward and backward, by batch and precision."""
     layers: dict[str, tuple[nn.RNNBase, int]] = {
         "nn.LSTM": (nn.LSTM(embedding, hidden, batch_first=True), 4),
+        "our LSTM": (LSTM(embedding, hidden, batch_first=True), 4),
         "nn.GRU": (nn.GRU(embedding, hidden, batch_first=True), 3),
         "our GRU": (GRU(embedding, hidden, batch_first=True), 3),
         "nn.RNN": (nn.RNN(embedding, hidden, batch_first=True), 1),
         "our RNN": (RNN(embedding, hidden, batch_first=True), 1),
     }
     table = Table("GFLOP/s, B x T", *layers, "matrix product")
-    for B, T in ((16, 64), (20, 49), (30, 33), (40, 25)):
+    for (B, T), dtype in product(((16, 64), (20, 49), (30, 33), (40, 25)), PRODUCTS):
         inputs = torch.randn(B, T, embedding, requires_grad=True)
-        left, right = (
-            torch.randn(B * T, embedding + hidden),
-            torch.randn(embedding + hidden, hidden),
-        )
+        left = torch.randn(B * T, embedding + hidden).to(dtype)
+        right = torch.randn(embedding + hidden, 4 * hidden).to(dtype)
         jobs: dict[str, tuple[Callable[[], object], float]] = {
             # Two operations a weight and token, and twice as much again on the way back.
-            name: (run_layer(layer, inputs), 6.0 * B * T * gates * hidden * (embedding + hidden))
+            name: (run_layer(layer, inputs, dtype), 6.0 * B * T * gates * hidden * right.shape[0])
             for name, (layer, gates) in layers.items()
         }
-        jobs["matrix product"] = (partial(torch.mm, left, right), 2.0 * left.numel() * hidden)
+        jobs["matrix product"] = (partial(torch.mm, left, right), 2.0 * left.numel() * 4 * hidden)
         times: dict[str, list[float]] = {name: [] for name in jobs}
         for _ in range(rounds + 1):
             for name, (job, _) in jobs.items():
@@ -256,7 +272,7 @@ def layers_table(embedding: int, hidden: int, rounds: int) -> Table:
                 job()
                 times[name].append(time.perf_counter() - start)
         table.add_row(
-            f"{B} x {T}",
+            f"{B} x {T}, {'bf16' if dtype == torch.bfloat16 else 'fp32'}",
             *(
                 f"{work / statistics.median(times[name][1:]) / 1e9:.0f}"
                 for name, (_, work) in jobs.items()
@@ -265,9 +281,11 @@ def layers_table(embedding: int, hidden: int, rounds: int) -> Table:
     return table
 
 
-def run_layer(layer: nn.RNNBase, inputs: Tensor) -> Callable[[], object]:
+def run_layer(layer: nn.RNNBase, inputs: Tensor, dtype: torch.dtype) -> Callable[[], object]:
     def job() -> None:
-        torch.autograd.backward(layer(inputs)[0].sum())
+        with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
+            outputs = layer(inputs)[0]
+        torch.autograd.backward(outputs.float().sum())
 
     return job
 

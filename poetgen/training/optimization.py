@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from poetgen.dataset.batches import Batch
 from poetgen.models.language_model import LanguageModel
+from poetgen.training.cross_entropy import output_loss
 from poetgen.training.options import TrainingOptions
 
 
@@ -52,7 +52,7 @@ def batch_loss(
     hidden, _ = model.hidden(torch.from_numpy(inputs).to(device, non_blocking=True))
     hidden = hidden[:, batch.context.shape[1] :]
     chosen = hidden.flatten(0, 1)[torch.from_numpy(real).to(device, non_blocking=True)]
-    return functional.cross_entropy(model.logits(chosen), targets, label_smoothing=label_smoothing)
+    return output_loss(model, chosen, targets, label_smoothing)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
