@@ -59,6 +59,8 @@ def acrostic(
 ) -> int:
     """Write acrostic poems (藏头诗): every line holds one of HEADS, and tone and rhyme are kept.
 
+    Without HEADS it asks for them, on a terminal, and writes until you have enough.
+
     Where the heads leave no poem without a fault, the nearest is written and the fault told;
     --tones strict refuses instead, and says which head clashes with what.
 
@@ -72,6 +74,12 @@ def acrostic(
     poetgen acrostic 生日快乐呀 --form free --line-length 5
     poetgen acrostic --heads-file names.txt --json > poems.jsonl
     """  # noqa: D301
+    asked: Any = {name: options.pop(name) for name in ASKED}
+    if heads is heads_file is None and _can_ask(**options):
+        from poetgen.cli.asking import Wanted, write_by_asking
+
+        del options["count"], options["as_json"]
+        return write_by_asking(Wanted("", form, at, line_length, asked), **options)
     if (heads is None) == (heads_file is None):
         raise click.UsageError(
             "Give four characters, or a file of them: poetgen acrostic 春夏秋冬"
@@ -79,8 +87,6 @@ def acrostic(
             else "Give HEADS or --heads-file, not both."
         )
     from poetgen.writing.request import acrostic_request
-
-    asked: Any = {name: options.pop(name) for name in ASKED}
 
     def ask(heads: str) -> Request:
         return acrostic_request(heads, form, at=at, line_length=line_length, **asked)
@@ -93,6 +99,11 @@ def acrostic(
     else:
         wishes = [Wish(ask(text), where) for where, text in read_heads(heads_file)]
     return write_and_show(wishes, **options)
+
+
+def _can_ask(*, count: int, as_json: bool, **_: Any) -> bool:
+    """Whether somebody is there to be asked, and wants poems one at a time."""
+    return count == 1 and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def read_heads(name: str) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
-"""What `acrostic` and `continue` share: their options, the writing in batches, and the page.
+"""What `acrostic` and `continue` share: their options, and the writing in batches.
 
-A poem is shown a line on a row, what was asked for in it standing out. In a pipe it is the text
-alone, poems apart by an empty row; with `--json`, one object a poem.
+In a pipe a poem is its text alone, poems apart by an empty row; with `--json`, one object a poem.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import itertools
 import os
 import secrets
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,16 +18,24 @@ import click
 
 from poetgen.cli import console
 from poetgen.cli.book import save_poem
+from poetgen.cli.showing import (
+    INDENT,
+    forced_faults,
+    open_citations,
+    show,
+    show_caption,
+    show_citations,
+    spelled,
+    write_on_screen,
+)
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS
-from poetgen.verse.poem import MARKS, Poem
 
 if TYPE_CHECKING:
-    from poetgen.writing.citation import Citations
     from poetgen.writing.poet import Poet
     from poetgen.writing.request import Request
     from poetgen.writing.sampler import SamplingOptions
-    from poetgen.writing.written import Verdict, WrittenPoem
+    from poetgen.writing.written import WrittenPoem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,8 +45,6 @@ _SEEDS = 1_000_000
 _TOGETHER = 32
 """Poems written in one call: past this the network is no faster a poem, and a batch that is
 stopped has more to lose."""
-
-_INDENT = "  "
 
 FORM_NAMES = ", ".join(f"{form.name} ({form.alias})" for form in FORMS)
 
@@ -179,6 +184,11 @@ def load_poet(model: str | None, device: str) -> Poet:
     return Poet.load(model, device)
 
 
+def first_seed(seed: int | None) -> int:
+    """The seed that was asked for, or any."""
+    return secrets.randbelow(_SEEDS) if seed is None else seed
+
+
 def sampling_options(**given: Any) -> SamplingOptions:
     """The sampler's options: those given that are not None, and its own defaults."""
     from poetgen.writing.sampler import SamplingOptions
@@ -225,11 +235,11 @@ def write_and_show(
     """
     poet = load_poet(model, device)
     options = sampling_options(**choices)
-    first = secrets.randbelow(_SEEDS) if seed is None else seed
+    first = first_seed(seed)
     on_screen = sys.stdout.isatty() and not as_json
-    indent = _INDENT if on_screen else ""
+    indent = INDENT if on_screen else ""
     captions = on_screen and not quiet
-    citations = _citations(poet, quiet=quiet) if cite else None
+    citations = open_citations(poet, quiet=quiet) if cite else None
 
     def keep(poem: WrittenPoem, request: Request) -> str:
         id = save_poem(poem, request, options, rank=rank, model=model)
@@ -239,18 +249,11 @@ def write_and_show(
 
     if on_screen and len(wishes) == count == 1:
         # A poem by itself is shown while it is being written.
-        request = wishes[0].request
-        done: list[WrittenPoem] = []
-        text = _show(_noted(poet.stream(request, first, options, rank=rank), done), _INDENT)
-        lines = Poem.from_text(text).lines
-        if citations:
-            _show_citations(citations, lines, indent)
-        if captions:
-            from poetgen.writing.written import judge
-
-            _show_caption(request, judge(request, lines), poet.name, first)
+        poem = write_on_screen(
+            poet, wishes[0].request, first, options, rank=rank, captions=captions, cited=citations
+        )
         if save:
-            keep(done[0], request)
+            keep(poem, wishes[0].request)
         return 0
 
     shown = 0
@@ -273,25 +276,18 @@ def write_and_show(
             if shown:
                 click.echo()
             shown += 1
-            _show(_spelled(outcome), indent)
+            show(spelled(outcome), indent)
             if citations:
-                _show_citations(citations, outcome.lines, indent)
+                show_citations(citations, outcome.lines, indent)
             if captions:
-                _show_caption(wish.request, outcome, poet.name, outcome.seed)
+                show_caption(wish.request, outcome)
             elif not quiet:
-                for fault in _forced_faults(wish.request, outcome):
+                for fault in forced_faults(wish.request, outcome):
                     console.print_warning(f"{''.join(outcome.lines[:1])} …, {fault}")
             if save:
                 keep(outcome, wish.request)
         sys.stdout.flush()
     return 1 if refused else 0
-
-
-def _noted(
-    stream: Generator[tuple[str, bool], None, WrittenPoem], done: list[WrittenPoem]
-) -> Iterator[tuple[str, bool]]:
-    """What a stream yields; the poem that it gives in the end goes into `done`."""
-    done.append((yield from stream))
 
 
 def _written(
@@ -338,70 +334,6 @@ def _written(
                     f"only {done} of {count} poems: the others came out the same but for a "
                     "little; --temperature higher or --no-rank gives more"
                 )
-
-
-def _citations(poet: Poet, *, quiet: bool) -> Citations:
-    """What finds lines of the poet's corpus, made now where it was not made before."""
-    from poetgen.writing.citation import Citations, corpus_of
-
-    corpus = corpus_of(poet)
-    if quiet or not sys.stderr.isatty():
-        return Citations(corpus)
-    with console.messages().status("looking for lines"):
-        return Citations(corpus)
-
-
-def _show_citations(citations: Citations, lines: Sequence[str], indent: str) -> None:
-    click.echo()
-    for line in lines:
-        found = citations.nearest(line)
-        whose = console.clean(f"{found.author}《{found.title}》") if found.nearest else "—"
-        told = f"{line}  {found.nearest}  {whose}  {found.shared}/{len(line)}"
-        click.echo(indent + console.styled(told, dim=True))
-
-
-def _show(characters: Iterable[tuple[str, bool]], indent: str) -> str:
-    """Print characters as they come, a line of verse on a row, what was asked for in red.
-
-    Returns:
-        The characters.
-    """
-    text = ""
-    for character, asked_for in characters:
-        shown = console.styled(character, fg="red", bold=True) if asked_for else character
-        click.echo(indent + shown if not text or text[-1] in MARKS else shown, nl=False)
-        text += character
-        if character in MARKS:
-            click.echo()
-    return text
-
-
-def _show_caption(request: Request, verdict: Verdict | WrittenPoem, model: str, seed: int) -> None:
-    """Print what a poem is and how to have it again, under the faults that it has to have."""
-    parts = [request.form.name]
-    if request.rules.tones != "off":
-        parts += filter(None, (verdict.pattern, verdict.rhyme_group and f"{verdict.rhyme_group}韵"))
-    click.echo()
-    for fault in _forced_faults(request, verdict):
-        click.echo(_INDENT + console.styled(fault, fg="yellow"))
-    caption = " · ".join([*parts, console.clean(model), f"seed {seed}"])
-    click.echo(_INDENT + console.styled(caption, dim=True))
-
-
-def _forced_faults(request: Request, verdict: Verdict | WrittenPoem) -> list[str]:
-    """The faults of a poem that was to have none: what was fixed in it leaves no other."""
-    if request.rules.tones == "off":
-        return []
-    return [
-        f"line {fault.line}, character {fault.position}: {fault.name}, {fault.message}"
-        for fault in verdict.faults
-    ]
-
-
-def _spelled(poem: WrittenPoem) -> Iterator[tuple[str, bool]]:
-    for line, forced, mark in zip(poem.lines, poem.forced, poem.marks, strict=True):
-        yield from zip(line, forced, strict=True)
-        yield mark, False
 
 
 def _asked(request: Request) -> dict[str, Any]:
