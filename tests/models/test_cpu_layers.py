@@ -87,8 +87,9 @@ def test_values_and_gradients_are_those_of_torch(
 @pytest.mark.parametrize(("B", "T"), [(1, 1), (5, 1), (7, 13)])
 @pytest.mark.parametrize("with_state", [False, True])
 def test_with_products_in_bf16_values_and_gradients_are_close_and_in_fp32(
-    kind: str, B: int, T: int, with_state: bool
+    kind: str, B: int, T: int, with_state: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cpu_layers, "LSTM_FROM", 1)
     torchs, ours = _pair(kind)
     inputs = torch.randn(B, T, 12)
     state = torch.randn(2, B, 20) if with_state else None
@@ -104,7 +105,10 @@ def test_with_products_in_bf16_values_and_gradients_are_close_and_in_fp32(
 
 @needs_bf16
 @pytest.mark.parametrize("kind", ["lstm", *KINDS])
-def test_the_bf16_layers_make_their_sums_and_memories_in_fp32(kind: str) -> None:
+def test_the_bf16_layers_make_their_sums_and_memories_in_fp32(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_layers, "LSTM_FROM", 1)
     _, ours = _pair(kind, num_layers=1)
     inputs = torch.randn(9, 30, 12)
     with torch.autocast("cpu", torch.bfloat16):
