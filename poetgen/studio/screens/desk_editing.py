@@ -32,7 +32,8 @@ class EditingActions(DeskBase):
         self.query_one(HeadsInput).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self.change(self.draft.with_heads(event.value), "heads", "heads")
+        # What stands there now: when more was typed since, the older text would be put back.
+        self.change(self.draft.with_heads(event.input.value), "heads", "heads")
 
     def on_input_submitted(self) -> None:
         self.grid.focus()
