@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     default=8,
     metavar="N",
     type=click.IntRange(1, 1000),
-    help="How many can write at a time; each takes about 150 MB.",
+    help="How many can write at a time; each takes about 50 MB and its model's size.",
 )
 @click.option(
     "--idle-minutes",
@@ -54,8 +54,9 @@ def serve(
     """Show the studio in a browser, as `poetgen studio` does in a terminal.
 
     Only this machine can reach it. Each browser has drafts of its own, which come back when it
-    does, until it stays away for 90 days; poems are saved to your poem book. With --public, each
-    browser has a poem book of its own too. Ctrl-C ends it, and every session; nothing is lost.
+    does, until it stays away for 90 days; poems are saved to your poem book, which is so open to
+    all who can log in on this machine. With --public, each browser has a poem book of its own too.
+    Ctrl-C ends it, and every session; nothing is lost.
 
     \b
     poetgen serve

@@ -236,7 +236,8 @@ class StudioServer(Server):
         session = SessionProcess(self.program(visitor), visitor, websocket, self.download_manager)
         self.sessions[session] = gone = asyncio.Event()
         try:
-            visitor.arrive()
+            with contextlib.suppress(OSError):  # The studio says it where drafts cannot be kept.
+                visitor.arrive()
             remove_the_long_gone(self.home, [each.visitor.folder for each in self.sessions])
             await websocket.prepare(request)
             await session.start(

@@ -83,13 +83,13 @@ class Page:
         # The cell after a wide character is empty.
         return "\n".join(self.screen.display)
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 30) -> None:
+    async def until(self, condition: Callable[[], Any], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"never:\n{self.text}"
             await asyncio.sleep(0.05)
 
-    async def until_it_says(self, text: str, seconds: float = 30) -> None:
+    async def until_it_says(self, text: str, seconds: float = 60) -> None:
         """Wait until the page itself, not its terminal, shows a text."""
         end = time.monotonic() + seconds
         while text not in (await self.evaluate("document.body.innerText") or ""):
@@ -133,7 +133,7 @@ class Browser:
                 **({"sessionId": session} if session else {}),
             }
         )
-        return await asyncio.wait_for(self._waiting[number], 30)
+        return await asyncio.wait_for(self._waiting[number], 60)
 
     async def page(self) -> Page:
         """A tab of a new person: it shares no cookies with the others."""

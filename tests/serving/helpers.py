@@ -57,7 +57,7 @@ class Person:
         assert self.socket is not None
         await self.socket.send_json(message)
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], Any], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"never:\n{self.text}"
@@ -84,7 +84,7 @@ class Person:
     async def until_sent_away(self) -> None:
         """Wait until the server ends the session."""
         assert self._listening is not None
-        await asyncio.wait_for(self._listening, 20)
+        await asyncio.wait_for(self._listening, 60)
 
 
 @contextlib.asynccontextmanager

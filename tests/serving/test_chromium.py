@@ -17,6 +17,7 @@ def _needs_chromium() -> None:
     chromium()
 
 
+@pytest.mark.timeout(300)
 def test_in_chromium_heads_are_typed_a_poem_appears_and_is_saved(
     served: Served, tmp_path: Path
 ) -> None:
