@@ -49,8 +49,8 @@ class Judgement:
         return frozenset(r.place for r in self.remarks if r.is_fault and r.place)
 
 
-def judge_draft(draft: Draft) -> Judgement:
-    """Judge what stands in a draft. A free place is accused of nothing."""
+def not_yet_judged(draft: Draft) -> Judgement:
+    """The tones of a draft that is being written: a judge would hold up the writing."""
     book = rhyme_book(draft.settings.rhyme_book)
     tones = tuple(
         "".join(
@@ -59,6 +59,13 @@ def judge_draft(draft: Draft) -> Judgement:
         )
         for row in draft.rows
     )
+    return Judgement("writing …", (), tones)
+
+
+def judge_draft(draft: Draft) -> Judgement:
+    """Judge what stands in a draft. A free place is accused of nothing."""
+    book = rhyme_book(draft.settings.rhyme_book)
+    tones = not_yet_judged(draft).tones
     if not is_regular(draft.form):
         return Judgement("free form: no rules but the length of its lines", (), tones)
     if all(set(row) == {FREE} for row in draft.rows):

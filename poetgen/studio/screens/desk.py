@@ -13,7 +13,7 @@ from textual.containers import Horizontal, ScrollableContainer, Vertical
 from textual.widgets import Footer, Input, Static
 
 from poetgen.studio.drafts import Draft
-from poetgen.studio.judging import Judgement, judge_draft
+from poetgen.studio.judging import Judgement, judge_draft, not_yet_judged
 from poetgen.studio.screens.desk_drawing import DrawingActions
 from poetgen.studio.screens.desk_editing import EditingActions
 from poetgen.studio.screens.desk_keeping import KeepingActions
@@ -103,9 +103,8 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
             self.ask_soon()
 
     def show_poem(self) -> None:
-        draft = self._as_shown(self.draft)
-        judgement = judge_draft(draft)
-        self.grid.page = _page(draft, judgement)
+        judgement = self._judged(self.draft)
+        self.grid.page = self.page_of(self.draft, judgement)
         self.query_one(CheckPanel).show(judgement)
         if self.side is not None:
             self.side.show()
@@ -122,22 +121,32 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
             rows[number] = written + row[len(written) :]
         return replace(draft, lines=tuple(rows))
 
-    def page_of(self, draft: Draft) -> Page:
+    def _judged(self, draft: Draft) -> Judgement:
+        if draft.id in self.so_far:
+            return not_yet_judged(self._as_shown(draft))
+        return judge_draft(draft)
+
+    def page_of(self, draft: Draft, judgement: Judgement) -> Page:
         """A draft as the grid shows it."""
         draft = self._as_shown(draft)
-        return _page(draft, judge_draft(draft))
+        return Page(
+            draft.rows,
+            draft.shown_marks,
+            judgement.tones,
+            judgement.feet,
+            frozenset(draft.head_places),
+            draft.locked,
+            judgement.faults,
+        )
 
     def columns(self) -> list[Column]:
         """The drafts as columns."""
-        return [
-            Column(
-                draft,
-                self.page_of(draft),
-                draft.written_by or self.shelf.name_of(draft.settings.model) or "model",
-                "writing …" if draft.id in self.so_far else judge_draft(draft).summary,
-            )
-            for draft in self.session.drafts
-        ]
+        found = []
+        for draft in self.session.drafts:
+            judgement = self._judged(draft)
+            model = draft.written_by or self.shelf.name_of(draft.settings.model) or "model"
+            found.append(Column(draft, self.page_of(draft, judgement), model, judgement.summary))
+        return found
 
     def show_title(self) -> None:
         model = self.draft.settings.model
@@ -170,15 +179,3 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
     async def action_leave(self) -> None:
         """Leave."""
         await self.app.action_quit()
-
-
-def _page(draft: Draft, judgement: Judgement) -> Page:
-    return Page(
-        draft.rows,
-        draft.shown_marks,
-        judgement.tones,
-        judgement.feet,
-        frozenset(draft.head_places),
-        draft.locked,
-        judgement.faults,
-    )
