@@ -165,6 +165,8 @@ def train(
     # Threads of torch that wait for each other spin by default. Where another process wants the
     # core too, that made a step 4.5 times slower than sleeping does. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Large tensors in large pages: 6 to 10 % more tokens a second on a CPU under Linux.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
     from poetgen.cli.progress import training_display
     from poetgen.training.distributed import started_by_torchrun
