@@ -41,10 +41,11 @@ from poetgen.shipping.measuring import corpus_of, forms_of
 from poetgen.verse.forms import form_named
 from poetgen.verse.patterns import STYLES
 from poetgen.verse.poem import is_han
+from poetgen.writing.asked import OFF, Rules
 from poetgen.writing.engine import engine_for
 from poetgen.writing.figures import write_poems
 from poetgen.writing.poet import Poet
-from poetgen.writing.request import FREE, OFF, Request, Rules
+from poetgen.writing.request import FREE, Request
 from poetgen.writing.sampler import SamplingOptions
 
 THEMES = (

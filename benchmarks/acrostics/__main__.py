@@ -53,9 +53,10 @@ from poetgen.files import replacing
 from poetgen.verse.forms import FORMS, form_named
 from poetgen.verse.patterns import STYLES
 from poetgen.verse.phonology import PINGSHUI
+from poetgen.writing.asked import OFF, Rules
 from poetgen.writing.engine import engine_for
 from poetgen.writing.poet import Poet
-from poetgen.writing.request import OFF, Request, Rules
+from poetgen.writing.request import Request
 from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.written import WrittenPoem
 

@@ -20,10 +20,11 @@ from poetgen.verse.patterns import STYLES
 from poetgen.verse.phonology import rhyme_book
 from poetgen.verse.poem import MARKS, is_han
 from poetgen.verse.prosody import check
+from poetgen.writing.asked import OFF
 from poetgen.writing.choice import log_normalised
 from poetgen.writing.engine import StepModel
 from poetgen.writing.figures import measure
-from poetgen.writing.request import OFF, Request
+from poetgen.writing.request import Request
 from poetgen.writing.written import WrittenPoem
 
 Doubles = npt.NDArray[np.float64]

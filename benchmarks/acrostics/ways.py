@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from poetgen.errors import TemplateError
+from poetgen.writing.asked import OFF, Rules
 from poetgen.writing.poet import Poet
-from poetgen.writing.request import OFF, Request, Rules
+from poetgen.writing.request import Request
 from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.written import WrittenPoem
 

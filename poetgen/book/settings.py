@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from poetgen.writing.request import is_regular
+from poetgen.writing.asked import is_regular
 
 if TYPE_CHECKING:
     from poetgen.writing.request import Request

@@ -16,7 +16,8 @@ from poetgen.errors import PoetgenError, TemplateError
 from poetgen.verse.forms import PoemForm
 from poetgen.verse.phonology import PINGSHUI
 from poetgen.verse.poem import MARKS, default_marks, is_han
-from poetgen.writing.request import AUTO, FREE, Request, acrostic_request, is_regular
+from poetgen.writing.asked import AUTO, is_regular
+from poetgen.writing.request import FREE, Request, acrostic_request
 
 Place: TypeAlias = tuple[int, int]
 """A line and a place in it, both from 0."""

@@ -9,7 +9,8 @@ from poetgen.studio.text import FAULTS
 from poetgen.verse.patterns import STYLES
 from poetgen.verse.phonology import rhyme_book
 from poetgen.verse.prosody import ProsodyReport, check
-from poetgen.writing.request import FREE, OFF, is_regular
+from poetgen.writing.asked import OFF, is_regular
+from poetgen.writing.request import FREE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ import numpy as np
 from poetgen.errors import TemplateError
 from poetgen.verse.patterns import Pattern, fits, nearest, opposite, patterns_of
 from poetgen.verse.phonology import EITHER, OBLIQUE
-from poetgen.writing.request import AUTO, Request
+from poetgen.writing.asked import AUTO
+from poetgen.writing.request import Request
 from poetgen.writing.sounds import Groups, Sounds
 
 _MOST_TOLD = 3

@@ -19,18 +19,13 @@ from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS, Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.writing.aims import Aims, Outlook
+from poetgen.writing.asked import OFF, RulesAsked
 from poetgen.writing.candidates import Candidate, candidates
 from poetgen.writing.engine import StepModel, engine_for
 from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.novelty import Novelty
 from poetgen.writing.ranking import Appraisal, Variety, appraise, order
-from poetgen.writing.request import (
-    OFF,
-    Request,
-    RulesAsked,
-    acrostic_request,
-    continuation_request,
-)
+from poetgen.writing.request import Request, acrostic_request, continuation_request
 from poetgen.writing.sampler import Draft, SampleResult, SamplingOptions, sample, stream
 from poetgen.writing.sounds import sounds_of
 from poetgen.writing.template import Template, compile_template

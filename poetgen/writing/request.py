@@ -12,9 +12,8 @@ from typing import TypedDict, Unpack
 from poetgen.dataset.context import dynasty_named
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS, PoemForm, form_named, free_form
-from poetgen.verse.patterns import STYLES, patterns_of
-from poetgen.verse.phonology import PINGSHUI, rhyme_book
 from poetgen.verse.poem import MARKS, Poem, default_marks, is_han
+from poetgen.writing.asked import OFF, Rules, RulesAsked, rules_for
 
 SHORTEST_LINE, LONGEST_LINE = 2, 30
 MOST_LINES = 100
@@ -23,6 +22,8 @@ MOST_LINES = 100
 FREE = "□"
 """Stands for a place that is left to the model, among heads and in lines that are kept. (In printed
 editions it is the sign for a character that was lost.)"""
+
+_NO_RULES = Rules(tones=OFF)
 
 _OPEN_MARKS = "，？！；、"
 _CLOSING_MARKS = "。？！；"
@@ -40,77 +41,6 @@ class Line:
 
     glyphs: tuple[str | None, ...]
     marks: str
-
-
-OFF = "off"
-AUTO = "auto"
-
-_CHOICES = {
-    "tones": {name: name for name in (*STYLES, OFF)},
-    "first_line_rhymes": {name: name for name in (AUTO, "yes", "no")},
-    "pattern": {AUTO: AUTO, "平起": "平起", "pingqi": "平起", "仄起": "仄起", "zeqi": "仄起"},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of regular verse that a poem is to keep.
-
-    Attributes:
-        tones: "loose", "strict" (see `poetgen.verse.patterns`), or "off": the form and nothing
-            more. Where heads leave no poem without a fault, "strict" writes none and "loose" the
-            one with the fewest.
-        rhyme_book: The book that tones and rhymes are judged by; any name that it has.
-        rhyme: "auto", or a level rhyme group by its name or any character in it.
-        first_line_rhymes: "auto", "yes" or "no".
-        pattern: "auto", "平起" (pingqi) or "仄起" (zeqi).
-
-    Raises:
-        TemplateError: A value that there is not; the message names the flag that sets it. Or a
-            value for rules that are off.
-    """
-
-    tones: str = STYLES[0]
-    rhyme_book: str = PINGSHUI
-    rhyme: str = AUTO
-    first_line_rhymes: str = AUTO
-    pattern: str = AUTO
-
-    def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            value = str(getattr(self, name)).strip().lower()
-            if value not in choices:
-                known = ", ".join(choices)
-                raise TemplateError(f"{_flag(name)} is '{value}'", hint=f"it can be {known}")
-            object.__setattr__(self, name, choices[value])
-        if self.rhyme_book != PINGSHUI:  # Opening a book takes a while.
-            object.__setattr__(self, "rhyme_book", rhyme_book(self.rhyme_book).name)
-        object.__setattr__(self, "rhyme", self.rhyme.strip())
-        if self.tones == OFF:
-            for name in ("rhyme", "first_line_rhymes", "pattern"):
-                if getattr(self, name) != AUTO:
-                    raise TemplateError(
-                        f"{_flag(name)} {getattr(self, name)} has no say with --tones off",
-                        hint="leave one of them out",
-                    )
-        elif self.rhyme != AUTO:
-            group = rhyme_book(self.rhyme_book).group_named(self.rhyme)
-            if not group.is_level:
-                raise TemplateError(
-                    f"--rhyme {self.rhyme} is an oblique group of {self.rhyme_book}",
-                    hint="regular verse rhymes level: name a level group",
-                )
-            object.__setattr__(self, "rhyme", group.name)
-
-
-class RulesAsked(TypedDict, total=False):
-    """The fields of `Rules` as keyword arguments; None: not asked."""
-
-    tones: str | None
-    rhyme_book: str | None
-    rhyme: str | None
-    first_line_rhymes: str | None
-    pattern: str | None
 
 
 class Told(TypedDict, total=False):
@@ -145,7 +75,7 @@ class Request:
     form: PoemForm
     at: str | int = "head"
     first_lines: tuple[str, ...] = ()
-    rules: Rules = Rules(tones=OFF)
+    rules: Rules = _NO_RULES
     theme: str = ""
     style: str = ""
     kept: tuple[str, ...] = ()
@@ -312,7 +242,7 @@ def acrostic_request(
     """
     chosen = _form(form, len("".join(heads.split())), line_length, 7)
     told = _told(theme, style)
-    return Request(heads, chosen, at, rules=_rules(chosen, rules), **told)
+    return Request(heads, chosen, at, rules=rules_for(chosen, rules), **told)
 
 
 def continuation_request(
@@ -360,7 +290,7 @@ def continuation_request(
     else:
         chosen = _form(form or "free", max(4, (count // 2 + 1) * 2), line_length, length)
     told = _told(theme, style)
-    return Request("", chosen, first_lines=tuple(given), rules=_rules(chosen, rules), **told)
+    return Request("", chosen, first_lines=tuple(given), rules=rules_for(chosen, rules), **told)
 
 
 def _told(theme: str | None, style: str | None) -> Told:
@@ -370,29 +300,6 @@ def _told(theme: str | None, style: str | None) -> Told:
 
         theme = theme_characters(theme)
     return Told(theme=theme or "", style=dynasty_named(style) if style else "")
-
-
-def _rules(form: PoemForm, asked: RulesAsked) -> Rules:
-    """The rules of a poem: those of regular verse as they were asked for, or none."""
-    given = {name: str(value) for name, value in asked.items() if value not in (None, AUTO)}
-    if is_regular(form):
-        return Rules(**given)
-    for name, value in given.items():
-        if (name, value) != ("tones", OFF):
-            raise TemplateError(
-                f"{_flag(name)} {value} has no say with --form {form.alias}",
-                hint=f"{_flag(name)} is for " + " ".join(form.name for form in FORMS),
-            )
-    return Rules(tones=OFF)
-
-
-def is_regular(form: PoemForm) -> bool:
-    """Whether the rules of regular verse are for this form."""
-    return form in FORMS and bool(patterns_of(form.line_count, form.line_length))
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _form(name: str, lines: int, line_length: int | None, usual_length: int) -> PoemForm:

@@ -26,9 +26,10 @@ import numpy as np
 from poetgen.dataset.context import context_ids, reads_context
 from poetgen.dataset.vocabulary import BOS, EOS, UNK
 from poetgen.errors import TemplateError
+from poetgen.writing.asked import OFF
 from poetgen.writing.lexicon import Lexicon, Mask
 from poetgen.writing.novelty import Novelty
-from poetgen.writing.request import OFF, Request
+from poetgen.writing.request import Request
 from poetgen.writing.rules import Regulation, Standing
 from poetgen.writing.sounds import sounds_of
 

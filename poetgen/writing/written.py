@@ -11,7 +11,8 @@ from poetgen.verse.patterns import STYLES
 from poetgen.verse.phonology import rhyme_book
 from poetgen.verse.poem import Poem
 from poetgen.verse.prosody import Finding, check
-from poetgen.writing.request import OFF, Request, is_regular
+from poetgen.writing.asked import OFF, is_regular
+from poetgen.writing.request import Request
 
 
 class Verdict(NamedTuple):

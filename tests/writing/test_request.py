@@ -4,13 +4,8 @@ import pytest
 
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS, form_named, free_form
-from poetgen.writing.request import (
-    Request,
-    Rules,
-    RulesAsked,
-    acrostic_request,
-    continuation_request,
-)
+from poetgen.writing.asked import Rules, RulesAsked
+from poetgen.writing.request import Request, acrostic_request, continuation_request
 
 
 def rows(request: Request) -> list[str]:

@@ -11,15 +11,10 @@ from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS, PoemForm, form_named
 from poetgen.verse.phonology import RHYME_BOOKS, rhyme_book
 from poetgen.verse.prosody import check
+from poetgen.writing.asked import Rules, RulesAsked
 from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.poet import Poet
-from poetgen.writing.request import (
-    Request,
-    Rules,
-    RulesAsked,
-    acrostic_request,
-    continuation_request,
-)
+from poetgen.writing.request import Request, acrostic_request, continuation_request
 from poetgen.writing.rules import Regulation
 from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.sounds import sounds_of

@@ -14,7 +14,8 @@ from poetgen.studio.drafts import Draft, Settings
 from poetgen.studio.session import State
 from poetgen.studio.text import shown_at
 from poetgen.verse.patterns import patterns_of
-from poetgen.writing.request import FREE, OFF, is_regular
+from poetgen.writing.asked import OFF, is_regular
+from poetgen.writing.request import FREE
 
 if TYPE_CHECKING:
     from poetgen.writing.aims import Outlook
