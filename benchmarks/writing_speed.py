@@ -2,11 +2,13 @@
 
 The common way is one `nn.LSTM` step a character at batch 1 with torch as its users get it, drawing
 each character by itself: one draft, no rules. Ours is a poem that keeps its form and heads, the
-best-led of 32 drafts. Weights are random, which is the slow case: drafts of a trained model share
-more of their past.
+best-led of 32 drafts; and, as the common way does it, a single draft with nothing but form and
+heads kept. Weights are random, which is the slow case: drafts of a trained model share more of
+their past.
 
-    python benchmarks/writing_speed.py            about two minutes
-    python benchmarks/writing_speed.py --quick    a small network, to see that it runs
+    python benchmarks/writing_speed.py                 about two minutes
+    python benchmarks/writing_speed.py --model lstm    a trained model instead
+    python benchmarks/writing_speed.py --quick         a small network, to see that it runs
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 # As the command does, before NumPy is imported.
@@ -35,6 +38,7 @@ from poetgen.dataset.vocabulary import BOS, SPECIALS, Vocabulary
 from poetgen.models.config import ModelConfig
 from poetgen.models.language_model import LanguageModel, from_checkpoint
 from poetgen.writing.request import acrostic_request
+from poetgen.writing.sampler import SamplingOptions
 
 HEADS = "春夏秋冬"
 STEPS = 4 * 8 + 1  # Of a 七绝: 28 characters, 4 marks, the end.
@@ -45,6 +49,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cell", default="lstm", choices=["rnn", "lstm", "gru"])
+    parser.add_argument("--model", help="a checkpoint; without it, random weights of `base` size")
     parser.add_argument("--quick", action="store_true", help="a small network, few repetitions")
     arguments = parser.parse_args()
     repeats = 3 if arguments.quick else 7
@@ -52,7 +57,9 @@ def main() -> None:
 
     table = Table("what", "seconds", "against", "seconds", "ratio", "aim")
     with tempfile.TemporaryDirectory() as folder:
-        model = write_model(Path(folder) / "model", arguments.cell, arguments.quick)
+        model = arguments.model or write_model(
+            Path(folder) / "model", arguments.cell, arguments.quick
+        )
         network = from_checkpoint(load_checkpoint(model))
         poet = Poet.load(model)
         request = acrostic_request(HEADS)
@@ -63,23 +70,29 @@ def main() -> None:
         add(table, "a 七绝, 32 particles", one, "the common way", common, "≤ 1.00")
         several = timed(lambda: poet.write([request] * batch, range(batch))) / batch
         add(table, f"a 七绝 of {batch} in a batch", several, "the common way", common, "")
+        bare, plain = acrostic_request(HEADS, tones="off"), SamplingOptions(decoding="plain")
+        job = partial(poet.write, [bare] * batch, range(batch), plain, rank=False)
+        job()
+        single = statistics.median(timed(job) for _ in range(repeats)) / batch
+        add(table, "the same, one draft, no rules", single, "the common way", common, "≤ 0.05")
 
         command = [sys.executable, "-m", "poetgen", "acrostic", HEADS, "--model", str(model)]
         cold, importing = alternating(
             lambda: run(command), lambda: run([sys.executable, "-c", "import torch"]), repeats
         )
         add(table, "the command, from cold", cold, "import torch", importing, "≤ 0.60")
-        helping, bare = alternating(
+        helping, nothing = alternating(
             lambda: run([sys.executable, "-m", "poetgen", "--help"]),
             lambda: run([sys.executable, "-c", "pass"]),
             repeats,
         )
-        add(table, "poetgen --help", helping, "python alone", bare, "< 0.2 s")
+        add(table, "poetgen --help", helping, "python alone", nothing, "< 0.2 s")
     console = Console()
     console.print(table)
     console.print(
-        f"{arguments.cell}, {describe(network.config)}; medians of {repeats}; "
-        f"{1 / several:.2f} poems/s in the batch against {1 / common:.2f}; "
+        f"{describe(network.config)}; medians of {repeats}; "
+        f"{1 / several:.2f} poems/s in the batch, {1 / single:.1f} of one draft without rules, "
+        f"against {1 / common:.2f}; "
         f"{len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads in torch"
     )
 
@@ -147,8 +160,8 @@ def run(command: list[str]) -> None:
 
 def describe(config: ModelConfig) -> str:
     return (
-        f"{config.num_layers} x {config.hidden_size}, embedding {config.embedding_size}, "
-        f"vocabulary {config.vocabulary_size}"
+        f"{config.cell}, {config.num_layers} x {config.hidden_size}, "
+        f"embedding {config.embedding_size}, vocabulary {config.vocabulary_size}"
     )
 
 
