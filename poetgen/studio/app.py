@@ -61,7 +61,7 @@ class Studio(App[None]):
     """
 
     TITLE = "poetgen studio"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (80, "-usual"), (110, "-wide")]  # noqa: RUF012
 
     def __init__(
         self,

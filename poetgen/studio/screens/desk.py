@@ -82,6 +82,12 @@ class Desk(DrawingActions, EditingActions, KeepingActions):
         self.query_one("#heads" if self.draft.is_empty else "#poem").focus()
         self.show()
 
+    def on_resize(self) -> None:
+        for grid in self.query(PoemGrid):
+            grid.call_after_refresh(grid.show_cursor)
+        for bar in self.query(DraftsBar):
+            bar.show(self.session.state, self.size.width)
+
     # Showing.
 
     def show(self) -> None:

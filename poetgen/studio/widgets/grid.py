@@ -185,9 +185,10 @@ class PoemGrid(Widget, can_focus=True):
 
     def watch_cursor(self) -> None:
         self.post_message(self.Moved())
-        self.call_after_refresh(self._show_cursor)
+        self.call_after_refresh(self.show_cursor)
 
-    def _show_cursor(self) -> None:
+    def show_cursor(self) -> None:
+        """Scroll to the cursor."""
         if self.parent is not None and isinstance(self.parent, Widget):
             line, place = self.cursor
             cell = Region(_GUTTER + _CELL * place, 2 * line, _CELL + 3, 2)
