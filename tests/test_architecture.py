@@ -33,13 +33,14 @@ FLOORS = (
     ("poetgen.writing",),
     ("poetgen.shipping",),
     ("poetgen.book",),
+    ("poetgen.lab",),
     ("poetgen.studio",),
     ("poetgen.serving",),
     ("poetgen.cli",),
 )
 
 # The only modules that may name torch. Everything else runs on a machine without it.
-KNOW_TORCH = ("poetgen.models", "poetgen.training", "poetgen.writing.torch_engine")
+KNOW_TORCH = ("poetgen.models", "poetgen.training", "poetgen.lab", "poetgen.writing.torch_engine")
 
 MODULES = {
     ".".join(("poetgen", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(

@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "poetgen.cli.train:train",
     "evaluate": "poetgen.cli.evaluate:evaluate",
     "plot": "poetgen.cli.plot:plot",
+    "lab": "poetgen.cli.lab:lab",
     "models": "poetgen.cli.models:models",
     "corpus": "poetgen.cli.corpus:corpus",
 }

@@ -187,11 +187,7 @@ def plot_runs(
             font cannot be read.
         OSError: The picture cannot be written; what was there is still there.
     """
-    picture_format = path.suffix.lower().removeprefix(".")
-    if picture_format not in FORMATS:
-        raise TrainingError(
-            f"cannot draw {path}", hint=f"end its name with {' or '.join(f'.{f}' for f in FORMATS)}"
-        )
+    picture_format = format_of(path)
     for run in runs:
         if x not in run.x:
             raise TrainingError(f"the run {run.name} did not log its {x}", hint="use --x steps")
@@ -199,7 +195,7 @@ def plot_runs(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    families, drawable = _fonts(font)
+    families, drawable = find_fonts(font)
     names = [run.name if set(run.name) <= drawable else f"run {i}" for i, run in enumerate(runs, 1)]
     scale, label = _unit_of(x, max(float(run.x[x][-1]) for run in runs))
     style: dict[Any, Any] = {
@@ -230,6 +226,20 @@ def plot_runs(
             metadata = {"Date": None} if picture_format == "svg" else None
             figure.savefig(file, format=picture_format, dpi=150, metadata=metadata)
     return {run.name: name for run, name in zip(runs, names, strict=True) if run.name != name}
+
+
+def format_of(path: Path) -> str:
+    """The format that a picture's name asks for, one of `FORMATS`.
+
+    Raises:
+        TrainingError: It ends in none of them.
+    """
+    picture_format = path.suffix.lower().removeprefix(".")
+    if picture_format not in FORMATS:
+        raise TrainingError(
+            f"cannot draw {path}", hint=f"end its name with {' or '.join(f'.{f}' for f in FORMATS)}"
+        )
+    return picture_format
 
 
 def _draw(left: Axes, right: Axes, run: Run, x: Floats, color: str, style: str) -> Any:
@@ -299,8 +309,15 @@ def _unit_of(x: XAxis, last: float) -> tuple[float, str]:
     return 1.0, x
 
 
-def _fonts(font: Path | None) -> tuple[list[str], set[str]]:
-    """The families to write with, and the characters that they have between them."""
+def find_fonts(font: Path | None = None) -> tuple[list[str], set[str]]:
+    """The families to write a picture with, and the characters that they have between them.
+
+    Args:
+        font: A font file to write with; None takes a font of the system that has Chinese, if any.
+
+    Raises:
+        TrainingError: The file cannot be read as a font.
+    """
     from matplotlib import font_manager, ft2font
 
     if font is not None:

@@ -1,0 +1,1 @@
+"""The laboratory: experiments that show what recurrent networks do; yields records, not text."""

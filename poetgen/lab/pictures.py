@@ -1,0 +1,111 @@
+"""The laboratory's pictures, PNG or SVG, drawn with matplotlib; it is imported only when drawing.
+
+No window is opened and no global state of matplotlib is left changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from poetgen import files
+from poetgen.book.fonts import Faces
+from poetgen.errors import PoetgenError
+from poetgen.lab.gates import SUMMARIES, GateTrace
+from poetgen.training.plots import find_fonts, format_of
+from poetgen.verse.poem import is_han
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MISSING = "□"
+
+
+def draw_gates(
+    trace: GateTrace, path: Path, *, summary: str, title: str, font: Path | None = None
+) -> set[str]:
+    """Draw the gates of a layer over a poem, and under them what its memory retains.
+
+    Args:
+        trace: What was seen.
+        path: Where the picture goes; its ending says of which format, PNG or SVG, it is.
+        summary: A key of `SUMMARIES`.
+        title: What stands over it.
+        font: A font file to write with; None takes a font of the system that has Chinese.
+
+    Returns:
+        The characters that no font has; □ stands in their place.
+
+    Raises:
+        TrainingError: The file's ending is neither, or the font cannot be read.
+        OSError: The picture cannot be written.
+    """
+    families, drawable = find_fonts(font or _font_for("".join(trace.tokens)))
+    labels = ["".join(c if c in drawable else _MISSING for c in token) for token in trace.tokens]
+    shown = "".join(c if c in drawable else _MISSING for c in title)
+    values = np.stack([SUMMARIES[summary](gate) for gate in trace.gates.values()])  # (G, T)
+    T = len(labels)
+
+    def draw(figure: Figure) -> None:
+        top, bottom = figure.subplots(2, 1, height_ratios=[len(values), max(T, 8)])
+        heading = figure.suptitle("")
+        heading.set_parse_math(False)  # A model may be called $x$.
+        heading.set_text(shown)
+        image = top.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+        top.set_yticks(range(len(values)), [f"{name} gate" for name in trace.gates])
+        top.set_title(f"each gate: {_MEASURES[summary]}", fontsize="medium")
+        figure.colorbar(image, ax=top)
+        image = bottom.imshow(trace.retained, vmin=0, vmax=1, cmap="magma", aspect="auto")
+        bottom.set_yticks(range(T), labels)
+        bottom.set(ylabel="written at", xlabel="read up to")
+        figure.colorbar(image, ax=bottom, label="share of it retained")
+        for axes in (top, bottom):
+            axes.set_xticks(range(T), labels)
+            axes.grid(False)
+
+    _save(draw, path, (max(6.0, 2.5 + 0.26 * T), max(4.5, 2.2 + 0.24 * T)), families)
+    return {c for token in trace.tokens for c in token if c not in drawable}
+
+
+def _font_for(text: str) -> Path | None:
+    """The best font of this system for a text's first Chinese character.
+
+    matplotlib lists a system's fonts once and for all: those that came later it does not find.
+    """
+    try:
+        return Faces().of(next((c for c in text if is_han(c)), "一")).path
+    except PoetgenError:
+        return None
+
+
+_MEASURES = {
+    "mean": "mean of its units",
+    "open": "share of units open (> 0.9)",
+    "shut": "share of units shut (< 0.1)",
+}
+
+
+def _save(
+    draw: Callable[[Figure], None], path: Path, size: tuple[float, float], families: list[str]
+) -> None:
+    """Write the picture that `draw` makes; what was at `path` is replaced at the end."""
+    picture_format = format_of(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    style: dict[Any, Any] = {
+        "font.family": families,
+        "text.usetex": False,
+        "svg.hashsalt": "poetgen",
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+    }
+    with mpl.rc_context(style):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        with files.replacing(path) as file:
+            metadata = {"Date": None} if picture_format == "svg" else None
+            figure.savefig(file, format=picture_format, dpi=150, metadata=metadata)
