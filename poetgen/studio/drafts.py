@@ -48,7 +48,11 @@ class Settings:
     theme: str = ""
     style: str = ""
     temperature: float = 0.9
+    top_k: int = 0
+    top_p: float = 1.0
     particles: int = 32
+    decoding: str = "particles"
+    rank: bool = True
     model: str = ""
     seed: int | None = None
 

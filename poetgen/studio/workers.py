@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.worker import Worker, get_current_worker
 
 from poetgen.errors import PoetgenError
+from poetgen.studio.drafts import Settings
 from poetgen.writing.request import Request
 
 if TYPE_CHECKING:
@@ -116,17 +117,14 @@ class Drawing:
     Attributes:
         draft: The id of the draft that it is for.
         request: What to ask.
-        model: Of which model.
+        settings: Of which model, and how it is to choose.
         seed: With which seed.
-        temperature, particles: As in `SamplingOptions`.
     """
 
     draft: str
     request: Request
-    model: str
+    settings: Settings
     seed: int
-    temperature: float
-    particles: int
 
     def write(self, poet: Poet) -> Iterator[tuple[str, bool] | WrittenPoem]:
         """Write it: each character and whether it was fixed, and at last the poem.
@@ -136,8 +134,9 @@ class Drawing:
         """
         from poetgen.writing.sampler import SamplingOptions
 
-        options = SamplingOptions(temperature=self.temperature, particles=self.particles)
-        poem = yield from poet.stream(self.request, self.seed, options)
+        names = [each.name for each in fields(SamplingOptions)]
+        options = SamplingOptions(**{name: getattr(self.settings, name) for name in names})
+        poem = yield from poet.stream(self.request, self.seed, options, rank=self.settings.rank)
         yield poem
 
 
@@ -255,7 +254,7 @@ class Workshop:
                 self._screen.post_message(Drawn(drawing, poem))
 
     def _write(self, drawing: Drawing, worker: Worker[None]) -> WrittenPoem | None:
-        poet = self.shelf.poet(drawing.model)
+        poet = self.shelf.poet(drawing.settings.model)
         with self.shelf.busy:
             for step in drawing.write(poet):
                 if worker.is_cancelled:

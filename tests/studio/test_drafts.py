@@ -1,14 +1,23 @@
 """Drafts are values: what may be changed in them, and what is asked of a model for them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poetgen.book.settings import settings_of
+from poetgen.book.store import BookEntry
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.studio.drafts import Draft, Settings
 from poetgen.studio.judging import judge_draft
+from poetgen.studio.screens.desk_keeping import draft_of
 from poetgen.studio.session import Session
-from poetgen.writing.request import FREE
+from poetgen.studio.workers import Drawing
+from poetgen.writing.request import FREE, acrostic_request, continuation_request
+from poetgen.writing.sampler import SamplingOptions
+from poetgen.writing.written import WrittenPoem
+from tests.studio.helpers import fake_poet
 
 LINES = ("春风又绿江南岸", "夏日清阴一树高", "秋水长天同一色", "冬来雪满旧溪桥")
 
@@ -203,3 +212,23 @@ def test_closing_the_last_draft_leaves_a_new_one_with_its_settings() -> None:
     session.close()
     assert session.draft.is_empty
     assert session.draft.settings.form == "五律"
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 3, "particles": 2, "decoding": "plain"}])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_poem_kept_by_the_command_line_is_drawn_again_as_it_was(
+    options: dict[str, Any], begun: bool
+) -> None:
+    poet = fake_poet()
+    request = continuation_request("春风日夜归江水，天", "七绝") if begun else None
+    request = request or acrostic_request("春夏秋冬", at="2", rhyme_book="新韵")
+    chosen = SamplingOptions(**options)
+    poem = poet.write([request], [5], chosen, rank=False)[0]
+    assert isinstance(poem, WrittenPoem)
+    entry = BookEntry.of(poem, settings_of(request, chosen, rank=False))
+    draft = draft_of(entry)
+    assert draft.rows == poem.lines
+    drawing = Drawing(draft.id, draft.again(), draft.settings, entry.seed)
+    *_, again = drawing.write(poet)
+    assert isinstance(again, WrittenPoem)
+    assert again.text == poem.text

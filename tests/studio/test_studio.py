@@ -553,3 +553,17 @@ def test_an_octave_has_its_place_on_every_size(tmp_path: Path) -> None:
                     assert f"  1  {s.draft.rows[0][0]} " in text
 
     run(scenario())
+
+
+def test_a_change_of_colours_reaches_every_character(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with studio(tmp_path) as s:
+            await s.type("春夏秋冬")
+            await s.press("escape")
+            dark = s.desk.grid.render_line(0)
+            await s.press("f9")
+            await s.pilot.pause(0.05)
+            assert s.desk.grid.render_line(0).text == dark.text
+            assert s.desk.grid.render_line(0) != dark
+
+    run(scenario())

@@ -152,10 +152,8 @@ class DrawingActions(DeskBase):
                 Drawing(
                     draft.id,
                     request,
-                    settings.model,
+                    settings,
                     settings.seed if fixed and settings.seed is not None else fresh,
-                    settings.temperature,
-                    settings.particles,
                 )
             )
         if not drawings:

@@ -14,6 +14,7 @@ from poetgen.studio.drafts import Draft, Settings
 from poetgen.studio.screens.book import BookDialog
 from poetgen.studio.screens.desk_base import DeskBase
 from poetgen.studio.screens.dialogs import AskDialog, ChoiceDialog
+from poetgen.writing.request import FREE
 
 if TYPE_CHECKING:
     from poetgen.book.store import BookEntry
@@ -72,13 +73,18 @@ def draft_of(entry: BookEntry) -> Draft:
     known.setdefault("form", "free" if entry.form == "自由" else entry.form)
     known.setdefault("line_length", len(entry.lines[0]))
     known["model"] = known.get("model") or entry.model
+    kept = tuple(known.get("kept", ()))
+    if begun := known.get("first_lines"):  # A poem that goes on from lines: those are kept.
+        length = len(entry.lines[0])
+        rest = len(entry.lines) - len(begun)
+        kept = (*begun[:-1], begun[-1].ljust(length, FREE), *[FREE * length] * rest)
     draft = Draft(
         heads=entry.heads,
         settings=Settings.from_json(known),
         lines=entry.lines,
         marks=entry.marks,
         seed=entry.seed,
-        kept=tuple(known.get("kept", ())),
+        kept=kept,
         locked=frozenset((int(line), int(place)) for line, place in known.get("locked", ())),
         written_by=entry.model,
         title=entry.title,

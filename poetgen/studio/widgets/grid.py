@@ -92,6 +92,10 @@ class PoemGrid(Widget, can_focus=True):
     page: reactive[Page] = reactive(Page())
     cursor: reactive[Place] = reactive((0, 0))
 
+    def __init__(self, id: str | None = None) -> None:
+        self._looks: dict[tuple[str, ...], Style] = {}
+        super().__init__(id=id)
+
     class Moved(Message):
         """The cursor moved."""
 
@@ -112,62 +116,78 @@ class PoemGrid(Widget, can_focus=True):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return 2 * len(self.page.rows)
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._looks.clear()
+
+    def _look(self, *parts: str) -> Style:
+        """The style of some parts, each over those before it.
+
+        Textual works a style out anew at every question, which for each cell of a poem would take
+        longer than all else that a key brings about.
+        """
+        if parts not in self._looks:
+            look = self.rich_style
+            for part in parts:
+                look += self.get_component_rich_style(f"grid--{part}", partial=True)
+            self._looks[parts] = look
+        return self._looks[parts]
+
     def render_line(self, y: int) -> Strip:
         number = y // 2
         if number >= len(self.page.rows):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, self._look())
         segments = self._tones(number) if y % 2 else self._characters(number)
-        strip = Strip(segments)
-        return strip.adjust_cell_length(self.size.width, self.rich_style)
+        return Strip(segments).adjust_cell_length(self.size.width, self._look())
 
     def _characters(self, number: int) -> list[Segment]:
-        page, plain = self.page, self.rich_style
-        faint = plain + self.get_component_rich_style("grid--faint", partial=True)
+        page = self.page
         here = self.cursor[0] == number
-        segments = [Segment(f"{number + 1:>3} ", plain if here else faint)]
+        segments = [Segment(f"{number + 1:>3} ", self._look(*([] if here else ["faint"])))]
         for place, character in enumerate(page.rows[number]):
             is_cursor = (number, place) == self.cursor
-            style = self._style((number, place), character)
+            parts = self._parts((number, place), character)
+            if is_cursor and self.has_focus:
+                parts.append("cursor")
             left, right = "[]" if is_cursor else "  "
-            bracket = plain
-            if is_cursor:
-                bracket += self.get_component_rich_style("grid--here", partial=True)
-                if self.has_focus:
-                    style += self.get_component_rich_style("grid--cursor", partial=True)
+            bracket = self._look("here") if is_cursor else self._look()
             shown = _OPEN if character == FREE else character
-            segments += [Segment(left, bracket), Segment(shown, style), Segment(right, bracket)]
-        return [*segments, Segment(page.marks[number], faint)]
+            segments += [
+                Segment(left, bracket),
+                Segment(shown, self._look(*parts)),
+                Segment(right, bracket),
+            ]
+        return [*segments, Segment(page.marks[number], self._look("faint"))]
 
     def _tones(self, number: int) -> list[Segment]:
-        page, plain = self.page, self.rich_style
-        segments = [Segment(" " * _GUTTER, plain)]
+        page = self.page
+        segments = [Segment(" " * _GUTTER, self._look())]
         for place in range(len(page.rows[number])):
             here = (number, place)
             tone = page.tones[number][place] if number < len(page.tones) else " "
             sign = "=" if here in page.heads else "*" if here in page.locked else " "
-            name = {"平": "grid--level", "仄": "grid--oblique"}.get(tone, "grid--faint")
-            fault = "!" if here in page.faults else " "
             segments += [
-                Segment(sign, plain + self._part("grid--here")),
-                Segment("  " if tone == " " else tone, plain + self._part(name)),
-                Segment(fault, plain + self._part("grid--fault")),
+                Segment(sign, self._look("here")),
+                Segment(
+                    "  " if tone == " " else tone,
+                    self._look({"平": "level", "仄": "oblique"}.get(tone, "faint")),
+                ),
+                Segment("!" if here in page.faults else " ", self._look("fault")),
             ]
         rhymes = "韵" if number in page.feet else "  "
-        return [*segments, Segment(rhymes, plain + self._part("grid--level"))]
+        return [*segments, Segment(rhymes, self._look("level"))]
 
-    def _style(self, place: Place, character: str) -> Style:
+    def _parts(self, place: Place, character: str) -> list[str]:
         if character == FREE:
-            return self.rich_style + self._part("grid--faint")
+            return ["faint"]
+        parts = []
         if place in self.page.faults:
-            style = self.rich_style + self._part("grid--fault")
+            parts.append("fault")
         elif place in self.page.locked:
-            style = self.rich_style + self._part("grid--locked")
-        else:
-            style = self.rich_style
-        return style + self._part("grid--head") if place in self.page.heads else style
-
-    def _part(self, name: str) -> Style:
-        return self.get_component_rich_style(name, partial=True)
+            parts.append("locked")
+        if place in self.page.heads:
+            parts.append("head")
+        return parts
 
     # Moving.
 
