@@ -72,17 +72,15 @@ async def _keys(app: Studio, pilot: Pilot[None], desk: Desk, count: int) -> list
     return taken
 
 
-async def _poems(pilot: Pilot[None], desk: Desk, count: int) -> list[tuple[int, float]]:
-    """Megabytes after so many poems."""
+async def _poems(pilot: Pilot[None], desk: Desk, count: int) -> None:
+    """Print the megabytes after so many poems."""
     process = psutil.Process()
-    found = []
     for number in range(count + 1):
         if number % max(count // 5, 1) == 0:
-            found.append((number, process.memory_info().rss / 1e6))
+            print(f"after {number:4} poems: {process.memory_info().rss / 1e6:7.1f} MB", flush=True)
         desk.action_draw("all")
         while desk.so_far:
             await pilot.pause(0.002)
-    return found
 
 
 async def _measure(model: str, keys: int, poems: int, particles: int) -> None:
@@ -100,8 +98,7 @@ async def _measure(model: str, keys: int, poems: int, particles: int) -> None:
                 f"{np.percentile(taken, 95):.1f} ms, worst {max(taken):.1f} ms"
             )
             desk.set(particles=particles)
-            for number, megabytes in await _poems(pilot, desk, poems):
-                print(f"after {number:4} poems: {megabytes:7.1f} MB")
+            await _poems(pilot, desk, poems)
         app.end()
 
 
