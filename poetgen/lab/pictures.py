@@ -5,7 +5,7 @@ No window is opened and no global state of matplotlib is left changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from poetgen import files
 from poetgen.book.fonts import Faces
 from poetgen.errors import PoetgenError
 from poetgen.lab.gates import SUMMARIES, GateTrace
+from poetgen.lab.gradients import AT_START, CLIPPED, UNCLIPPED, WHEN, Reach
 from poetgen.training.plots import find_fonts, format_of
 from poetgen.verse.poem import is_han
 
@@ -85,6 +86,51 @@ _MEASURES = {
     "mean": "mean of its units",
     "open": "share of units open (> 0.9)",
     "shut": "share of units shut (< 0.1)",
+}
+
+
+def draw_gradients(found: Sequence[Reach], path: Path) -> None:
+    """Draw how far gradients reach: a panel a time, a line a network.
+
+    Crosses show the limit that the product of the Jacobians sets to a line.
+
+    Args:
+        found: At least one.
+        path: Where the picture goes; its ending says of which format, PNG or SVG, it is.
+
+    Raises:
+        TrainingError: The file's ending is neither.
+        OSError: The picture cannot be written.
+    """
+    times = [when for when in WHEN if any(reach.when == when for reach in found)]
+    names = list(dict.fromkeys(reach.network.name for reach in found))
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
+        for axes, when in zip(panels, times, strict=True):
+            for reach in found:
+                if reach.when != when:
+                    continue
+                number = names.index(reach.network.name)
+                color, style = f"C{number % 10}", ("-", "--", ":")[number // 10 % 3]
+                # Zero has no place on a logarithmic axis.
+                norms = np.array([norm or np.nan for norm in reach.gradient])
+                limits = reach.gradient[0] * np.array([p or np.nan for p in reach.product.values()])
+                axes.plot(norms, style, color=color, label=reach.network.name)
+                axes.plot(list(reach.product), limits, "x", color=color, alpha=0.6)
+            axes.set_yscale("log")
+            axes.set(xlabel="k, steps back", title=_TITLES[when])
+        panels[0].set_ylabel("norm of the gradient at the state k steps back")
+        panels[0].plot([], [], "x", color="gray", label="limit by the Jacobians")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
+
+    _save(draw, path, (2.5 + 3.6 * len(times), 4.5), find_fonts()[0])
+
+
+_TITLES = {
+    AT_START: "at the start",
+    CLIPPED: "trained, clipped",
+    UNCLIPPED: "trained, not clipped",
 }
 
 

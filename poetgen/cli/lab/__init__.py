@@ -5,15 +5,18 @@ from __future__ import annotations
 import click
 
 from poetgen.cli.lab.gates import gates
+from poetgen.cli.lab.gradients import gradients
 
 
 @click.group()
 def lab() -> None:
-    """See what a recurrent network does: its gates.
+    """See what a recurrent network does: its gates, its gradients.
 
     \b
-    poetgen lab gates my-run 小窗灯火夜读书
+    poetgen lab gates my-run 小窗灯火夜读书      what its gates do over a line
+    poetgen lab gradients                        how far back a gradient reaches, per cell
     """  # noqa: D301
 
 
 lab.add_command(gates)
+lab.add_command(gradients)
