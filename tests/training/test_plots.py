@@ -35,8 +35,8 @@ def no_font_with_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def chinese_font(path: Path, characters: str) -> Path:
     """A font with a box for each of `characters`."""
-    from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]
-    from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
 
     pen = TTGlyphPen(None)
     pen.moveTo((100, 0))
