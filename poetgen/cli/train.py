@@ -121,7 +121,11 @@ class _Sectioned(click.Command):
 @click.option("--clip-norm", type=float, help="Largest norm of a gradient.  [default: 1]")
 @click.option("--seed", type=int, help="Of weights, order and dropout.  [default: 0]")
 @click.option("--patience", type=int, help="Validations without a better one; 0: never stop.")
-@click.option("--validate-every", type=int, help="In steps.  [default: twenty times in all]")
+@click.option(
+    "--validate-every",
+    type=int,
+    help="In steps.  [default: twenty times in all, at most one a minute of --minutes]",
+)
 @click.option("--snapshot-every", type=int, help="In steps.  [default: once a minute]")
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option(

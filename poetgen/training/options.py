@@ -40,7 +40,8 @@ class TrainingOptions:
             average is what is validated and kept. 0 keeps the weights of the last step.
         seed: Of the weights, the order of the poems and dropout.
         patience: Validations in a row without a better one before training stops; 0 for never.
-        validate_every: Steps from one validation to the next; 0 for twenty in the budget.
+        validate_every: Steps from one validation to the next; 0 for twenty in the budget, or, where
+            it is time, one a minute if those are fewer.
         snapshot_every: Steps from one snapshot to the next; 0 for one a minute.
         device: auto, cpu, cuda or mps.
         precision: auto, fp32, bf16 (on a GPU or a CPU that has it) or fp16 (on cuda).
