@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# Tests run side by side, a process a core; threads of torch and BLAS would only stand in line.
+for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_library, "1")
+
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 REAL_CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "chinese-poetry.zip"
