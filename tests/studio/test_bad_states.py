@@ -14,7 +14,6 @@ from poetgen.book.store import Book
 from poetgen.errors import PoetgenError
 from poetgen.studio.app import TooSmall
 from poetgen.studio.keeping import Keeper
-from tests.cli.random_model import write_random_model
 from tests.studio.helpers import fake_shelf, run, studio
 
 
@@ -157,7 +156,6 @@ class Terminal:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_in_a_real_terminal_a_poem_is_written_killed_and_comes_back(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    write_random_model(home / "checkpoints" / "tiny")
     terminal = Terminal(home)  # `poetgen` alone.
     terminal.until("poetgen studio")
     terminal.send("春夏秋冬")
@@ -165,7 +163,7 @@ def test_in_a_real_terminal_a_poem_is_written_killed_and_comes_back(tmp_path: Pa
     terminal.send("\r")
     terminal.until("every rule kept")
     terminal.until("seed ")
-    text = terminal.until("tiny: ready")
+    text = terminal.until("lstm: ready")  # The model that ships.
     poem = [line for line in text.splitlines() if line.startswith(("  1 ", "  2 ", "  3 ", "  4 "))]
     assert [line.strip(" 1234[]")[0] for line in poem] == [*"春夏秋冬"]
     terminal.send("\x1b[C")  # To the right: candidates come.
@@ -175,7 +173,7 @@ def test_in_a_real_terminal_a_poem_is_written_killed_and_comes_back(tmp_path: Pa
     terminal.process.kill(9)
     terminal.process.wait()
 
-    terminal = Terminal(home, "studio", "--model", "tiny")
+    terminal = Terminal(home, "studio", "--model", "lstm")
     again = terminal.until("every rule kept")
     assert poem[3].split("│")[0] in again
     terminal.send("q")

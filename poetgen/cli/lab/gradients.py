@@ -58,7 +58,9 @@ _CELLS = "rnn:x0.5,rnn,rnn:x2,rnn:relu,rnn:relu:identity,lstm,gru"
     help="What the gradient's norm is clipped to in one of the two trainings.",
 )
 @click.option("--corpus", default="sample", show_default=True, help="What they read.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and training."
+)
 @click.option(
     "--output",
     "-o",
