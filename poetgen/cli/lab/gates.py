@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from poetgen.cli import console
+from poetgen.cli.lab.pictures import picture_option
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,13 +43,7 @@ _MEASURES = {
     metavar="N",
     help="Rank the characters by what is retained N steps later.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Draw a picture too, .png or .svg.",
-)
+@picture_option
 @click.option(
     "--font",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from poetgen.cli import console
+from poetgen.cli.lab.pictures import picture_option
 
 if TYPE_CHECKING:
     from poetgen.lab.gradients import Reach
@@ -61,13 +62,7 @@ _CELLS = "rnn:x0.5,rnn,rnn:x2,rnn:relu,rnn:relu:identity,lstm,gru"
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and training."
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Draw a picture too, .png or .svg.",
-)
+@picture_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a network and time.")
 def gradients(
     cells: str,
