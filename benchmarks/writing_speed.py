@@ -36,7 +36,7 @@ from poetgen import Poet
 from poetgen.checkpoint import load_checkpoint, save_weights, write_description
 from poetgen.dataset.vocabulary import BOS, SPECIALS, Vocabulary
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel, from_checkpoint
+from poetgen.models.network import Network, from_checkpoint
 from poetgen.writing.request import acrostic_request
 from poetgen.writing.sampler import SamplingOptions
 
@@ -129,7 +129,7 @@ def write_model(folder: Path, cell: str, quick: bool) -> Path:
 
 
 @torch.no_grad()
-def write_the_common_way(network: LanguageModel) -> None:
+def write_the_common_way(network: Network) -> None:
     """As many characters as a 七绝 has, one step and one draw each."""
     token, state = torch.tensor([[BOS]]), None
     for _ in range(STEPS):

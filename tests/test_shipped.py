@@ -69,7 +69,7 @@ def test_a_model_that_ships_is_small_and_has_a_card_and_nothing_of_its_training(
 
 @each_that_ships
 def test_a_model_that_ships_predicts_verse_better_than_chance(name: str) -> None:
-    from poetgen.models.language_model import from_checkpoint
+    from poetgen.models.network import from_checkpoint
     from poetgen.training.evaluation import perplexity
 
     model = load_checkpoint(ROOT / "checkpoints" / name)

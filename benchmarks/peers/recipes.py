@@ -24,7 +24,7 @@ from poetgen.dataset.context import CONTROLS
 from poetgen.dataset.encoded import EncodedCorpus, EncodedSplit
 from poetgen.dataset.vocabulary import BOS, PAD, UNK, UNKNOWN_NATS, Vocabulary
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import from_checkpoint
+from poetgen.models.network import from_checkpoint
 from poetgen.training.evaluation import Perplexity, Tally, perplexity
 from poetgen.training.options import TrainingOptions
 from poetgen.training.recipe import Recipe

@@ -162,7 +162,7 @@ def _perplexity(
     checkpoint: Checkpoint, source: Corpus, part: str, context: Any, device: str, quiet: bool
 ) -> Perplexity:
     from poetgen.dataset.encoded import encode_with
-    from poetgen.models.language_model import from_checkpoint
+    from poetgen.models.network import from_checkpoint
     from poetgen.training.devices import device_named
     from poetgen.training.evaluation import perplexity
 

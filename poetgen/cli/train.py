@@ -17,6 +17,7 @@ import click
 from poetgen.cli.console import clean, print_json
 from poetgen.errors import TrainingError
 from poetgen.models.cells import CELLS
+from poetgen.models.config import ARCHITECTURES, CONDITIONS, STOPS
 from poetgen.training.options import PRESETS
 from poetgen.verse.forms import form_named
 
@@ -36,6 +37,7 @@ _SECTIONS = {
     "dropout": "Against learning poems by heart, in runs of many epochs",
     "token_budget": "The steps",
     "device": "The machine and what is shown",
+    "architecture": "The laboratory: ideas to compare (see poetgen lab, and docs/learn)",
 }
 
 
@@ -137,6 +139,26 @@ class _Sectioned(click.Command):
 @click.option("--plot", is_flag=True, help="Draw the loss curves: loss.png in the output folder.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+@click.option(
+    "--architecture",
+    type=click.Choice(ARCHITECTURES),
+    help="One network that reads and writes, or one for each.  [default: lm]",
+)
+@click.option(
+    "--condition",
+    type=click.Choice(CONDITIONS),
+    help="How form, dynasty and theme are told.  [default: prefix]",
+)
+@click.option(
+    "--stop", type=click.Choice(STOPS), help="What decides where a poem ends.  [default: eos]"
+)
+@click.option(
+    "--residual/--no-residual",
+    default=None,
+    help="Layers above the first add their input to their output.  [default: they do not]",
+)
+@click.option("--transition-depth", type=int, help="Layers inside a step.  [default: 1]")
+@click.option("--output-depth", type=int, help="Layers from state to scores.  [default: 1]")
 def train(
     corpus: str | None,
     preset: str | None,

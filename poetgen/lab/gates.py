@@ -25,7 +25,8 @@ from poetgen.dataset.context import context_ids
 from poetgen.dataset.tokenizers import tokenizer_named
 from poetgen.dataset.vocabulary import BOS, UNK, Vocabulary
 from poetgen.errors import TemplateError
-from poetgen.models.language_model import from_checkpoint
+from poetgen.models.language_model import LanguageModel
+from poetgen.models.network import from_checkpoint
 from poetgen.models.reference_cells import step_of, unroll
 from poetgen.verse.poem import Poem
 
@@ -102,13 +103,18 @@ def trace_gates(checkpoint: Checkpoint, text: str, layer: int | None = None) -> 
         layer: Counted from 1; None for the last, which the output is made of.
 
     Raises:
-        TemplateError: The cell has no gates, there is no such layer, or no text.
+        TemplateError: The network's gates cannot be shown, there is no such layer, or no text.
     """
     config = checkpoint.model
     if config.cell not in _SHOWN:
         raise TemplateError(
             f"{checkpoint.name} is an {config.cell}, which has no gates",
             hint=f"show a model of the cell {' or '.join(_SHOWN)}",
+        )
+    if not config.is_plain:
+        raise TemplateError(
+            f"{checkpoint.name} has more in it than stacked cells, so its gates cannot be shown",
+            hint="show a model that was trained without the laboratory's options",
         )
     layer = config.num_layers if layer is None else layer
     if not 1 <= layer <= config.num_layers:
@@ -123,6 +129,7 @@ def trace_gates(checkpoint: Checkpoint, text: str, layer: int | None = None) -> 
     tokens, ids = _tokens_of(poem, checkpoint.vocabulary, checkpoint.tokenizer)
 
     model = from_checkpoint(checkpoint)
+    assert isinstance(model, LanguageModel)  # Since it is plain.
     before = context_ids(checkpoint.vocabulary)
     read = torch.tensor([[*before, BOS, *ids]])
     unrolled = unroll(model.recurrent, step_of(config), model.embedding(read))

@@ -10,6 +10,32 @@ from typing import Any, Self
 from poetgen.errors import TrainingError
 from poetgen.models.cells import cell_named
 
+ARCHITECTURES = ("lm",)
+"""What `--architecture` may be; `poetgen.models.network` builds them."""
+
+CONDITIONS = ("prefix",)
+"""What `--condition` may be."""
+
+STOPS = ("eos",)
+"""What `--stop` may be."""
+
+_CHOICES = {
+    "architecture": ARCHITECTURES,
+    "condition": CONDITIONS,
+    "nonlinearity": ("tanh", "relu"),
+    "recurrent_init": ("orthogonal", "identity"),
+    "stop": STOPS,
+}
+
+_PLAIN = {
+    "architecture": "lm",
+    "residual": False,
+    "transition_depth": 1,
+    "output_depth": 1,
+    "condition": "prefix",
+    "stop": "eos",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -33,6 +59,13 @@ class ModelConfig:
         recurrent_init: How the recurrent matrices start: orthogonal (Saxe et al. 2014) or
             identity (IRNN, Le et al. 2015, https://arxiv.org/abs/1504.00941).
         forget_bias: Where the bias of the LSTM's forget gate starts (Jozefowicz et al. 2015).
+        residual: Whether each layer above the first adds its input to its output.
+        transition_depth: Layers inside a step of the recurrence.
+        output_depth: Layers between the state and the scores, those included.
+        condition: A name in `CONDITIONS`: how the network is told a poem's context.
+        stop: A name in `STOPS`: what decides where a poem ends.
+        architecture: A name in `ARCHITECTURES`: lm, one network that reads and writes, or seq2seq,
+            one that reads and one that writes, with attention between.
 
     Raises:
         TrainingError: A value out of range; the message names the flag that sets it.
@@ -50,6 +83,12 @@ class ModelConfig:
     nonlinearity: str = "tanh"
     recurrent_init: str = "orthogonal"
     forget_bias: float = 1.0
+    residual: bool = False
+    transition_depth: int = 1
+    output_depth: int = 1
+    condition: str = "prefix"
+    stop: str = "eos"
+    architecture: str = "lm"
 
     def __post_init__(self) -> None:
         cell_named(self.cell)
@@ -57,7 +96,13 @@ class ModelConfig:
             raise TrainingError(
                 f"a vocabulary of {self.vocabulary_size} tokens has none beyond the specials"
             )
-        for flag in ("embedding_size", "hidden_size", "num_layers"):
+        for flag in (
+            "embedding_size",
+            "hidden_size",
+            "num_layers",
+            "transition_depth",
+            "output_depth",
+        ):
             if getattr(self, flag) < 1:
                 raise TrainingError(
                     f"--{flag.replace('_', '-')} is {getattr(self, flag)}",
@@ -69,20 +114,22 @@ class ModelConfig:
                     f"--{flag.replace('_', '-')} is {getattr(self, flag)}",
                     hint="it must be in [0, 1)",
                 )
-        if self.nonlinearity not in ("tanh", "relu"):
-            raise TrainingError(
-                f"--nonlinearity is '{self.nonlinearity}'", hint="it must be tanh or relu"
-            )
+        for flag, choices in _CHOICES.items():
+            if getattr(self, flag) not in choices:
+                raise TrainingError(
+                    f"--{flag.replace('_', '-')} is '{getattr(self, flag)}'",
+                    hint=f"it must be {' or '.join(choices)}",
+                )
         if self.nonlinearity == "relu" and self.cell != "rnn":
             raise TrainingError(
                 f"--nonlinearity relu does not go with --cell {self.cell}",
                 hint="only the rnn cell has a choice of nonlinearity",
             )
-        if self.recurrent_init not in ("orthogonal", "identity"):
-            raise TrainingError(
-                f"--recurrent-init is '{self.recurrent_init}'",
-                hint="it must be orthogonal or identity",
-            )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is stacked cells between the embedding and the output, and no more."""
+        return all(getattr(self, name) == value for name, value in _PLAIN.items())
 
     @property
     def needs_projection(self) -> bool:

@@ -17,7 +17,7 @@ from poetgen.corpus.store import open_corpus
 from poetgen.dataset.encoded import EncodedSplit, encode_with
 from poetgen.dataset.splits import PARTS, assign_parts, hash_poems
 from poetgen.errors import CorpusError
-from poetgen.models.language_model import from_checkpoint
+from poetgen.models.network import from_checkpoint
 from poetgen.quantization import restored, stored
 from poetgen.training.devices import device_named
 from poetgen.training.evaluation import Tally, perplexity

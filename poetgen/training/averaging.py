@@ -11,16 +11,16 @@ import copy
 
 import torch
 
-from poetgen.models.language_model import LanguageModel
+from poetgen.models.network import Network
 
 
-def averaged(model: LanguageModel) -> LanguageModel:
+def averaged(model: Network) -> Network:
     """A second network like `model`, for `add_to_average` to fill; it is not trained itself."""
     return copy.deepcopy(model).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def add_to_average(average: LanguageModel, model: LanguageModel, decay: float, step: int) -> None:
+def add_to_average(average: Network, model: Network, decay: float, step: int) -> None:
     """Take the weights after a step into the average of those before.
 
     The weights of step k count `decay ** (step - k)`, and all together 1; so those from before the

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from poetgen.models.language_model import LanguageModel
+from poetgen.models.network import Network
 
 _ROWS = 32
 
@@ -79,22 +79,23 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def output_loss(
-    model: LanguageModel, hidden: Tensor, targets: Tensor, label_smoothing: float = 0.0
+    model: Network, hidden: Tensor, targets: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
     """The mean cross entropy, in nats, of the tokens that a network expects after some positions.
 
     Args:
         model: The network; its output layer's scores are what is measured.
-        hidden: The last layer's states at N positions, (N, H).
+        hidden: What `Network.hidden` gave at N positions, (N, F).
         targets: The tokens that came, (N,) int64.
         label_smoothing: The share of a target that is every token's alike.
     """
-    if hidden.device.type != "cpu" or not torch.is_grad_enabled():
+    fast = hidden.device.type == "cpu" and torch.is_grad_enabled() and model.scores_are_linear
+    if not fast:
         return functional.cross_entropy(
             model.logits(hidden), targets, label_smoothing=label_smoothing
         )
     bf16 = torch.is_autocast_enabled("cpu")
-    features = hidden if model.projection is None else model.projection(hidden)
+    features = model.features(hidden)
     weight = model.embedding.weight if model.output.weight is None else model.output.weight
     dtype = torch.get_autocast_dtype("cpu") if bf16 else weight.dtype
     with torch.autocast("cpu", enabled=False):

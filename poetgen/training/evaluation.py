@@ -94,7 +94,7 @@ def perplexity(
     is drawn, so that measuring in the middle of training changes nothing about the training.
 
     Args:
-        model: A `LanguageModel`: (ids (B, T), state) -> (logits (B, T, V), state).
+        model: A `Network`: (ids (B, T), state) -> (logits (B, T, V), state).
         split: The poems, encoded with the model's own vocabulary.
         token_budget: The most tokens in the network at once. A longer poem goes through in
             stretches, its state carried over.

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from poetgen.dataset.batches import Batch
-from poetgen.models.language_model import LanguageModel
+from poetgen.models.network import Network
 from poetgen.training.cross_entropy import output_loss
 from poetgen.training.options import TrainingOptions
 
 
-def make_optimizer(model: LanguageModel, options: TrainingOptions) -> torch.optim.AdamW:
+def make_optimizer(model: Network, options: TrainingOptions) -> torch.optim.AdamW:
     """AdamW over a network's parameters.
 
     Weight decay is for the matrices between layers. Biases hold frequencies and gates that should
@@ -37,7 +37,7 @@ def make_optimizer(model: LanguageModel, options: TrainingOptions) -> torch.opti
 
 
 def batch_loss(
-    model: LanguageModel, batch: Batch, device: torch.device, label_smoothing: float = 0.0
+    model: Network, batch: Batch, device: torch.device, label_smoothing: float = 0.0
 ) -> Tensor:
     """The mean cross entropy, in nats a token, of a batch's real tokens.
 

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from poetgen.errors import CheckpointError, TrainingError
-from poetgen.models.language_model import LanguageModel, load_arrays, to_arrays
+from poetgen.models.network import Network, load_arrays, to_arrays
 from poetgen.tensors import read_tensors, write_tensors
 from poetgen.training.recipe import STATE_FOLDER
 
@@ -110,9 +110,9 @@ def refuse_used_folder(folder: Path) -> None:
 def save_snapshot(
     folder: Path,
     position: Position,
-    model: LanguageModel,
+    model: Network,
     optimizer: torch.optim.AdamW,
-    average: LanguageModel | None = None,
+    average: Network | None = None,
 ) -> None:
     """Write where a run stands, keeping the snapshot before it.
 
@@ -165,9 +165,9 @@ def read_snapshot(folder: Path) -> Snapshot | None:
 
 def restore(
     snapshot: Snapshot,
-    model: LanguageModel,
+    model: Network,
     optimizer: torch.optim.AdamW,
-    average: LanguageModel | None = None,
+    average: Network | None = None,
 ) -> None:
     """Fill all of what `save_snapshot` was given from a snapshot."""
     arrays = snapshot.arrays

@@ -18,7 +18,7 @@ from poetgen.dataset.runs import FILE as RUNS
 from poetgen.dataset.runs import RunFilter
 from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel, to_arrays
+from poetgen.models.network import Network, to_arrays
 from poetgen.training.metrics import MetricsLog
 from poetgen.training.options import TrainingOptions
 from poetgen.training.resume import (
@@ -110,7 +110,7 @@ class RunFolder:
             for record in records:
                 self._log.append(dict(record))
 
-    def save_weights(self, model: LanguageModel, figures: Mapping[str, Any]) -> None:
+    def save_weights(self, model: Network, figures: Mapping[str, Any]) -> None:
         """Make these weights the checkpoint's."""
         with self._saving():
             save_weights(self.path, to_arrays(model), figures)
@@ -118,9 +118,9 @@ class RunFolder:
     def save_snapshot(
         self,
         position: Position,
-        model: LanguageModel,
+        model: Network,
         optimizer: torch.optim.AdamW,
-        average: LanguageModel | None,
+        average: Network | None,
     ) -> None:
         """Keep what it takes to go on from here, the log so far included."""
         with self._saving():

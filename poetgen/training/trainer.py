@@ -21,7 +21,7 @@ from poetgen.dataset.batches import Batch, Batches
 from poetgen.dataset.encoded import EncodedCorpus
 from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel, load_arrays, to_arrays
+from poetgen.models.network import Network, build_network, load_arrays, to_arrays
 from poetgen.training.averaging import add_to_average, averaged
 from poetgen.training.devices import device_named, precision_named
 from poetgen.training.distributed import ALONE, Processes
@@ -184,7 +184,7 @@ class Trainer:
             context="drawn",
         )
 
-        model = LanguageModel(self.config)
+        model = build_network(self.config)
         model.initialise(self.corpus.token_counts(), options.seed)
         self.model = model.to(self.device)
         self._optimizer = make_optimizer(self.model, options)
@@ -269,7 +269,7 @@ class Trainer:
         return False
 
     @property
-    def _measured(self) -> LanguageModel:
+    def _measured(self) -> Network:
         """What is validated, shown and kept: the network, or the average of its weights so far."""
         return self.model if self._average is None else self._average
 

@@ -207,6 +207,11 @@ class NumpyEngine:
         self._threads = _default_threads() if threads is None else threads
         self._pool = ThreadPoolExecutor(self._threads - 1) if self._threads > 1 else None
 
+    @staticmethod
+    def runs(config: ModelConfig) -> bool:
+        """Whether this engine knows all that a network of this shape does."""
+        return config.cell in _CELLS and config.is_plain
+
     def start(self, n: int) -> _State:
         """The state of `n` rows that have seen nothing: zeros, held once for all."""
         zeros = np.zeros((self._hidden_size, 1), np.float32)
@@ -287,14 +292,14 @@ def engine_for(checkpoint: Checkpoint, device: str = "auto") -> StepModel:
 
     Args:
         checkpoint: The trained model.
-        device: `auto` and `cpu` mean NumPy on the CPU for the cells that it knows and torch on
+        device: `auto` and `cpu` mean NumPy on the CPU for the networks that it knows and torch on
             the CPU for others; `cuda`, `cuda:N` and `mps` mean torch there. `auto` does not look
             for a GPU: importing torch to find one takes longer than most poems do without.
 
     Raises:
         PoetgenError: There is no such device here.
     """
-    if device in ("auto", "cpu") and checkpoint.model.cell in _CELLS:
+    if device in ("auto", "cpu") and NumpyEngine.runs(checkpoint.model):
         return NumpyEngine(checkpoint.model, checkpoint.arrays)
     # By name, so that nothing on the way of a poem on a CPU imports torch.
     torch_engine = importlib.import_module("poetgen.writing.torch_engine")

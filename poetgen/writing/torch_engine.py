@@ -1,4 +1,4 @@
-"""The torch engine: any cell in the registry, on any device that torch knows.
+"""The torch engine: any network that can be trained, on any device that torch knows.
 
 It serves the same `StepModel` protocol as the NumPy engine and is imported by name only where it
 is needed. The state stays on the device; logits come back to the CPU, where the sampler draws.
@@ -15,8 +15,7 @@ import numpy.typing as npt
 import torch
 
 from poetgen.errors import PoetgenError
-from poetgen.models.cells import cell_named
-from poetgen.models.language_model import State, from_checkpoint
+from poetgen.models.network import State, from_checkpoint
 
 if TYPE_CHECKING:
     from poetgen.checkpoint import Checkpoint
@@ -37,14 +36,10 @@ class TorchEngine:
         self._device = _device_named(device)
         self._network = from_checkpoint(checkpoint, self._device)
         self.vocabulary_size = checkpoint.model.vocabulary_size
-        self._states = cell_named(checkpoint.model.cell).states
-        self._num_layers = checkpoint.model.num_layers
-        self._hidden_size = checkpoint.model.hidden_size
 
     def start(self, n: int) -> State:
-        """The state of `n` rows that have seen nothing: zeros."""
-        zeros = torch.zeros(self._num_layers, n, self._hidden_size, device=self._device)
-        return (zeros,) * self._states
+        """The state of `n` rows that have seen nothing."""
+        return self._network.start(n)
 
     def select(self, state: State, rows: npt.NDArray[np.int64]) -> State:
         """The state whose row i is row `rows[i]` of `state`."""

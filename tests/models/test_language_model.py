@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel, load_arrays, to_arrays
+from poetgen.models.language_model import LanguageModel
+from poetgen.models.network import load_arrays, to_arrays
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 

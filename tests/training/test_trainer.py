@@ -18,7 +18,8 @@ from poetgen.dataset.runs import RunFilter
 from poetgen.errors import TrainingError
 from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel, from_checkpoint, to_arrays
+from poetgen.models.language_model import LanguageModel
+from poetgen.models.network import from_checkpoint, to_arrays
 from poetgen.training import trainer as trainer_module
 from poetgen.training.evaluation import perplexity
 from poetgen.training.optimization import batch_loss, make_optimizer

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from poetgen.dataset.vocabulary import SPECIALS, Vocabulary
 from poetgen.errors import PoetgenError
 from poetgen.models.config import ModelConfig
-from poetgen.models.language_model import LanguageModel, load_arrays
+from poetgen.models.language_model import LanguageModel
+from poetgen.models.network import load_arrays
 from poetgen.writing.engine import NumpyEngine, StepModel, engine_for
 from poetgen.writing.poet import Poet
 from poetgen.writing.torch_engine import TorchEngine
