@@ -44,9 +44,9 @@ from poetgen.verse.poem import is_han
 from poetgen.writing.asked import OFF, Rules
 from poetgen.writing.engine import engine_for
 from poetgen.writing.figures import write_poems
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.poet import Poet
 from poetgen.writing.request import FREE, Request
-from poetgen.writing.sampler import SamplingOptions
 
 THEMES = (
     *("秋思", "送别", "梅花", "边塞", "思乡", "中秋", "重阳", "寒食", "元日", "春雨"),

@@ -37,8 +37,8 @@ from poetgen.checkpoint import load_checkpoint, save_weights, write_description
 from poetgen.dataset.vocabulary import BOS, SPECIALS, Vocabulary
 from poetgen.models.config import ModelConfig
 from poetgen.models.network import Network, from_checkpoint
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.request import acrostic_request
-from poetgen.writing.sampler import SamplingOptions
 
 HEADS = "春夏秋冬"
 STEPS = 4 * 8 + 1  # Of a 七绝: 28 characters, 4 marks, the end.

@@ -55,9 +55,9 @@ from poetgen.verse.patterns import STYLES
 from poetgen.verse.phonology import PINGSHUI
 from poetgen.writing.asked import OFF, Rules
 from poetgen.writing.engine import engine_for
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.poet import Poet
 from poetgen.writing.request import Request
-from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.written import WrittenPoem
 
 

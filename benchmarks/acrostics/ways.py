@@ -15,9 +15,9 @@ from typing import Protocol
 
 from poetgen.errors import TemplateError
 from poetgen.writing.asked import OFF, Rules
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.poet import Poet
 from poetgen.writing.request import Request
-from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.written import WrittenPoem
 
 _REJECTION_BATCH = 16

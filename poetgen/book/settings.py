@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from poetgen.writing.asked import is_regular
 
 if TYPE_CHECKING:
+    from poetgen.writing.options import SamplingOptions
     from poetgen.writing.request import Request
-    from poetgen.writing.sampler import SamplingOptions
 
 
 def settings_of(

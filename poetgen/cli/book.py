@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from poetgen.book.store import Book, BookEntry
+    from poetgen.writing.options import SamplingOptions
     from poetgen.writing.request import Request
-    from poetgen.writing.sampler import SamplingOptions
     from poetgen.writing.written import WrittenPoem
 
 _FORMATS = {"text": ".txt", "markdown": ".md", "json": ".json", "svg": ".svg", "png": ".png"}

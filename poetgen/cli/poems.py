@@ -32,9 +32,9 @@ from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS
 
 if TYPE_CHECKING:
+    from poetgen.writing.options import SamplingOptions
     from poetgen.writing.poet import Poet
     from poetgen.writing.request import Request
-    from poetgen.writing.sampler import SamplingOptions
     from poetgen.writing.written import WrittenPoem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -191,7 +191,7 @@ def first_seed(seed: int | None) -> int:
 
 def sampling_options(**given: Any) -> SamplingOptions:
     """The sampler's options: those given that are not None, and its own defaults."""
-    from poetgen.writing.sampler import SamplingOptions
+    from poetgen.writing.options import SamplingOptions
 
     return SamplingOptions(**{name: value for name, value in given.items() if value is not None})
 

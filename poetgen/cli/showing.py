@@ -16,9 +16,9 @@ from poetgen.verse.poem import MARKS
 
 if TYPE_CHECKING:
     from poetgen.writing.citation import Citations
+    from poetgen.writing.options import SamplingOptions
     from poetgen.writing.poet import Poet
     from poetgen.writing.request import Request
-    from poetgen.writing.sampler import SamplingOptions
     from poetgen.writing.written import WrittenPoem
 
 INDENT = "  "

@@ -132,7 +132,7 @@ class Drawing:
         Raises:
             PoetgenError: No poem can be so.
         """
-        from poetgen.writing.sampler import SamplingOptions
+        from poetgen.writing.options import SamplingOptions
 
         names = [each.name for each in fields(SamplingOptions)]
         options = SamplingOptions(**{name: getattr(self.settings, name) for name in names})

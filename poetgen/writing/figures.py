@@ -22,8 +22,8 @@ from poetgen.writing.request import Request
 
 if TYPE_CHECKING:
     from poetgen.dataset.vocabulary import Vocabulary
+    from poetgen.writing.options import SamplingOptions
     from poetgen.writing.poet import Poet
-    from poetgen.writing.sampler import SamplingOptions
     from poetgen.writing.written import WrittenPoem
 
 HEAD_CHOICES = 1000

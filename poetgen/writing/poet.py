@@ -24,9 +24,11 @@ from poetgen.writing.candidates import Candidate, candidates
 from poetgen.writing.engine import StepModel, engine_for
 from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.novelty import Novelty
+from poetgen.writing.options import SamplingOptions
+from poetgen.writing.particles import Draft, SampleResult
 from poetgen.writing.ranking import Appraisal, Variety, appraise, order
 from poetgen.writing.request import Request, acrostic_request, continuation_request
-from poetgen.writing.sampler import Draft, SampleResult, SamplingOptions, sample, stream
+from poetgen.writing.sampler import sample, stream
 from poetgen.writing.sounds import sounds_of
 from poetgen.writing.template import Template, compile_template
 from poetgen.writing.written import WrittenPoem, judge

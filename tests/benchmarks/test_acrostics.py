@@ -32,8 +32,8 @@ from poetgen.verse.phonology import rhyme_book
 from poetgen.verse.poem import is_han
 from poetgen.writing.asked import Rules
 from poetgen.writing.engine import engine_for
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.request import Request
-from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.written import WrittenPoem
 from tests.cli.random_model import write_random_model
 

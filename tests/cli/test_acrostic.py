@@ -14,7 +14,7 @@ import pyte
 import pytest
 
 from poetgen.cli.acrostic import acrostic
-from poetgen.writing.sampler import SamplingOptions
+from poetgen.writing.options import SamplingOptions
 from tests.cli.random_model import write_random_model
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

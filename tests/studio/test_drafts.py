@@ -14,8 +14,8 @@ from poetgen.studio.judging import judge_draft
 from poetgen.studio.screens.desk_keeping import draft_of
 from poetgen.studio.session import Session
 from poetgen.studio.workers import Drawing
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.request import FREE, acrostic_request, continuation_request
-from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.written import WrittenPoem
 from tests.studio.helpers import fake_poet
 

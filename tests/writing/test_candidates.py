@@ -11,9 +11,9 @@ from poetgen.dataset.vocabulary import BOS, SPECIALS, Vocabulary
 from poetgen.errors import TemplateError
 from poetgen.verse.forms import form_named, free_form
 from poetgen.verse.prosody import check
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.poet import Poet
 from poetgen.writing.request import FREE, Request, acrostic_request
-from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.written import WrittenPoem
 from tests.cli.random_model import CHARACTERS as RHYMING
 from tests.writing.fakes import CHARACTERS, HAN, WORDS, MarkovModel, MarkovTable

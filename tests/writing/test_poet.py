@@ -21,9 +21,10 @@ from poetgen.models.config import ModelConfig
 from poetgen.verse.forms import FORMS, PoemForm, form_named, free_form
 from poetgen.verse.poem import MARKS, is_han
 from poetgen.writing import poet as poet_module
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.poet import Poet
 from poetgen.writing.request import Request, acrostic_request, continuation_request
-from poetgen.writing.sampler import SamplingOptions, sample
+from poetgen.writing.sampler import sample
 from poetgen.writing.written import WrittenPoem
 from tests.cli.random_model import write_random_model
 from tests.dataset.test_runs import split_of

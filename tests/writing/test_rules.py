@@ -13,10 +13,10 @@ from poetgen.verse.phonology import RHYME_BOOKS, rhyme_book
 from poetgen.verse.prosody import check
 from poetgen.writing.asked import Rules, RulesAsked
 from poetgen.writing.lexicon import Lexicon
+from poetgen.writing.options import SamplingOptions
 from poetgen.writing.poet import Poet
 from poetgen.writing.request import Request, acrostic_request, continuation_request
 from poetgen.writing.rules import Regulation
-from poetgen.writing.sampler import SamplingOptions
 from poetgen.writing.sounds import sounds_of
 from poetgen.writing.written import WrittenPoem
 from tests.writing.fakes import MarkovModel, RandomTable

@@ -15,9 +15,12 @@ from poetgen.dataset.vocabulary import BOS, EOS, SPECIALS, Vocabulary
 from poetgen.errors import PoetgenError
 from poetgen.verse.forms import free_form
 from poetgen.writing import sampler
+from poetgen.writing.constraint import Constraint
 from poetgen.writing.lexicon import Lexicon
+from poetgen.writing.options import SamplingOptions
+from poetgen.writing.particles import SampleResult
 from poetgen.writing.request import Request
-from poetgen.writing.sampler import Constraint, SampleResult, SamplingOptions, sample, stream
+from poetgen.writing.sampler import sample, stream
 from poetgen.writing.template import compile_template
 from tests.writing.fakes import MarkovModel, MarkovTable, Table
 

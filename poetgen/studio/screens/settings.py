@@ -129,7 +129,7 @@ class SettingsDialog(Dialog[Settings]):
 
     @staticmethod
     def _try_options(settings: Settings) -> None:
-        from poetgen.writing.sampler import SamplingOptions
+        from poetgen.writing.options import SamplingOptions
 
         SamplingOptions(temperature=settings.temperature, particles=settings.particles)
         if settings.seed is not None and settings.seed < 0:
