@@ -32,9 +32,9 @@ from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
 from poetgen.models.dropout import locked_dropout
 
-_EMBEDDING_SCALE = 0.3
-# Standard deviation of the token vectors at the start. There is no output layer tied to them, as in
-# a language model, that would need them small.
+EMBEDDING_SCALE = 0.3
+"""Standard deviation of the token vectors at the start. There is no output layer tied to them, as
+in a language model, that would need them small."""
 
 
 class Encoded(NamedTuple):
@@ -147,7 +147,7 @@ class Encoder(nn.Module):
         """
         for name, parameter in self.named_parameters():
             if name == "embedding.weight":
-                parameter.normal_(0.0, _EMBEDDING_SCALE, generator=generator)
+                parameter.normal_(0.0, EMBEDDING_SCALE, generator=generator)
             elif parameter.dim() < 2:
                 parameter.zero_()
                 if self._cell.name == "lstm" and "bias_ih" in name:
