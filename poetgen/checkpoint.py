@@ -385,8 +385,9 @@ def _figures(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _check_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], model: ModelConfig) -> None:
     # A config that claims a billion layers must not have all their names written out.
-    if model.num_layers > len(arrays):
-        raise CheckpointError(f"{path}: {len(arrays)} arrays for {model.num_layers} layers")
+    layers = model.num_layers * model.transition_depth
+    if layers > len(arrays):
+        raise CheckpointError(f"{path}: {len(arrays)} arrays for {layers} layers")
     shapes = model.parameter_shapes()
     for name in sorted(shapes.keys() | arrays.keys()):
         if name not in arrays:

@@ -120,11 +120,7 @@ class ModelConfig:
                     f"--{flag.replace('_', '-')} is '{getattr(self, flag)}'",
                     hint=f"it must be {' or '.join(choices)}",
                 )
-        if self.nonlinearity == "relu" and self.cell != "rnn":
-            raise TrainingError(
-                f"--nonlinearity relu does not go with --cell {self.cell}",
-                hint="only the rnn cell has a choice of nonlinearity",
-            )
+        cell_named(self.cell).check(self)
 
     @property
     def is_plain(self) -> bool:
@@ -140,12 +136,8 @@ class ModelConfig:
         """Every parameter of the network by the name that it has in a checkpoint."""
         vocabulary, embedding, hidden = self.vocabulary_size, self.embedding_size, self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, embedding)}
-        rows = cell_named(self.cell).gates * hidden
-        for layer in range(self.num_layers):
-            shapes[f"recurrent.weight_ih_l{layer}"] = (rows, hidden if layer else embedding)
-            shapes[f"recurrent.weight_hh_l{layer}"] = (rows, hidden)
-            shapes[f"recurrent.bias_ih_l{layer}"] = (rows,)
-            shapes[f"recurrent.bias_hh_l{layer}"] = (rows,)
+        for name, shape in cell_named(self.cell).shapes(self).items():
+            shapes[f"recurrent.{name}"] = shape
         if self.needs_projection:
             shapes["projection.weight"] = (embedding, hidden)
         if not self.tie_embeddings:

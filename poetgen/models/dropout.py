@@ -48,7 +48,7 @@ def embed_with_dropout(embedding: nn.Embedding, ids: Tensor, share: float) -> Te
     return vectors * kept[ids]
 
 
-def drop_recurrent_weights(layers: nn.RNNBase, share: float) -> dict[str, Tensor]:
+def drop_recurrent_weights(layers: nn.Module, share: float) -> dict[str, Tensor]:
     """The recurrent matrices of layers with a share of their numbers zero, by their names.
 
     DropConnect (Wan et al. 2013): the state itself stays whole, and one mask does for all steps.
@@ -56,5 +56,5 @@ def drop_recurrent_weights(layers: nn.RNNBase, share: float) -> dict[str, Tensor
     return {
         name: functional.dropout(weight, share)
         for name, weight in layers.named_parameters()
-        if share and name.startswith("weight_hh")
+        if share and name.rpartition(".")[2].startswith("weight_hh")
     }

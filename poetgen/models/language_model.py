@@ -81,7 +81,7 @@ class LanguageModel(Network):
         """Give every parameter the value that training starts from.
 
         Matrices into a layer are Glorot uniform, recurrent ones orthogonal (or the identity)
-        for each gate by itself, biases zero but the LSTM's forget gate's and the output's, which
+        for each gate by itself, biases zero but the forget gates' and the output's, which
         starts at the tokens' frequencies.
 
         Args:
@@ -89,27 +89,29 @@ class LanguageModel(Network):
             seed: Of a generator of its own; torch's global one is not touched.
         """
         generator = torch.Generator().manual_seed(seed)
-        hidden, gates = self.config.hidden_size, cell_named(self.config.cell).gates
+        cell = cell_named(self.config.cell)
         for name, parameter in self.named_parameters():
             if name == "embedding.weight":
                 parameter.normal_(0.0, _EMBEDDING_SCALE, generator=generator)
             elif "weight_hh" in name:
-                for gate in parameter.chunk(gates):
+                for gate in parameter.chunk(cell.gates):
                     if self.config.recurrent_init == "identity":
                         nn.init.eye_(gate)
                     else:
                         nn.init.orthogonal_(gate, generator=generator)
             elif "weight_ih" in name:
-                for gate in parameter.chunk(gates):
+                for gate in parameter.chunk(cell.gates):
                     nn.init.xavier_uniform_(gate, generator=generator)
             elif parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter, generator=generator)
             else:
                 parameter.zero_()
-        if self.config.cell == "lstm":
-            # Of the two biases that torch adds up, one is enough. Gate order: i f g o.
-            for layer in range(self.config.num_layers):
-                bias = self.recurrent.get_parameter(f"bias_ih_l{layer}")
-                bias[hidden : 2 * hidden] = self.config.forget_bias
+                # Of the two biases that torch adds up, one is enough.
+                if (
+                    name.startswith("recurrent.")
+                    and "bias_ih" in name
+                    and cell.forget_gate is not None
+                ):
+                    parameter.chunk(cell.gates)[cell.forget_gate].fill_(self.config.forget_bias)
         if token_counts is not None:
             self.output.start_at(token_counts)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
 from poetgen.models.cpu_layers import GRU, LSTM, RNN
 from poetgen.models.dropout import drop_recurrent_weights, embed_with_dropout, locked_dropout
@@ -19,7 +18,7 @@ BF16 = precision_named("auto", torch.device("cpu")) == torch.bfloat16
 
 LAYERS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
-every_cell = pytest.mark.parametrize("cell", CELLS)
+every_cell = pytest.mark.parametrize("cell", LAYERS)
 every_precision = pytest.mark.parametrize(
     "bf16",
     [False, pytest.param(True, marks=pytest.mark.skipif(not BF16, reason="no bf16 here"))],

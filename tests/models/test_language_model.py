@@ -14,6 +14,9 @@ from poetgen.models.language_model import LanguageModel
 from poetgen.models.network import load_arrays, to_arrays
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
+every_recurrent_cell = pytest.mark.parametrize(
+    "cell", [cell.name for cell in CELLS.values() if cell.is_recurrent]
+)
 
 configs = st.builds(
     ModelConfig,
@@ -121,7 +124,7 @@ def test_the_first_prediction_is_the_plain_frequency() -> None:
     )
 
 
-@every_cell
+@every_recurrent_cell
 def test_each_gate_of_a_recurrent_matrix_starts_orthogonal(cell: str) -> None:
     matrix = small(cell).state_dict()["recurrent.weight_hh_l1"]
     gates = matrix.chunk(CELLS[cell].gates)
