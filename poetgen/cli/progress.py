@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.text import Text
 
-    from poetgen.training.trainer import Trainer, TrainingProgress
+    from poetgen.training.progress import TrainingProgress
+    from poetgen.training.trainer import Trainer
 
 _HEADS = "春夏秋冬"
 
@@ -140,9 +141,12 @@ def _place(progress: TrainingProgress) -> str:
 
 
 def _figures(progress: TrainingProgress) -> str:
+    forced = progress.teacher_forcing
     return (
         f"epoch {progress.epoch}  loss {progress.loss:.3f}  |g| {progress.gradient_norm:.2f}  "
-        f"lr {progress.learning_rate:.1e}  {progress.tokens_per_second:,.0f} tokens/s"
+        f"{progress.clipped_share:.0%} clipped  lr {progress.learning_rate:.1e}  "
+        + (f"{forced:.0%} forced  " if forced < 1 else "")
+        + f"{progress.tokens_per_second:,.0f} tokens/s"
     )
 
 

@@ -18,7 +18,7 @@ from poetgen.cli.console import clean, print_json
 from poetgen.errors import TrainingError
 from poetgen.models.cells import CELLS
 from poetgen.models.config import ARCHITECTURES, CONDITIONS, STOPS
-from poetgen.training.options import PRESETS
+from poetgen.training.options import PRESETS, TEACHER_FORCING
 from poetgen.verse.forms import form_named
 
 if TYPE_CHECKING:
@@ -120,7 +120,10 @@ class _Sectioned(click.Command):
 @click.option("--learning-rate", type=float, help="Its highest value.")
 @click.option("--warmup-steps", type=int, help="Steps until it is reached.  [default: 100]")
 @click.option("--weight-decay", type=float, help="Of the matrices.  [default: 0.01]")
-@click.option("--clip-norm", type=float, help="Largest norm of a gradient.  [default: 1]")
+@click.option("--clip-norm", type=float, help="Largest norm of a gradient; 0: any.  [default: 1]")
+@click.option(
+    "--clip-value", type=float, help="Largest number in a gradient; 0: any.  [default: 0]"
+)
 @click.option("--seed", type=int, help="Of weights, order and dropout.  [default: 0]")
 @click.option("--patience", type=int, help="Validations without a better one; 0: never stop.")
 @click.option(
@@ -159,6 +162,25 @@ class _Sectioned(click.Command):
 )
 @click.option("--transition-depth", type=int, help="Layers inside a step.  [default: 1]")
 @click.option("--output-depth", type=int, help="Layers from state to scores.  [default: 1]")
+@click.option(
+    "--teacher-forcing",
+    type=click.Choice(TEACHER_FORCING),
+    help="How the share of characters that are read as the poem has them, not as the network "
+    "would write them, falls over the budget (scheduled sampling).  [default: constant, 1]",
+)
+@click.option(
+    "--teacher-forcing-end",
+    type=float,
+    metavar="SHARE",
+    help="That share at the end; of constant, from the start.  [default: 0.5; of constant, 1]",
+)
+@click.option(
+    "--bptt",
+    type=int,
+    metavar="N",
+    help="Read all poems as one stream, in pieces of N tokens with the state carried on, and go "
+    "back through a piece only.  [default: 0, through each poem from its start]",
+)
 def train(
     corpus: str | None,
     preset: str | None,
@@ -338,6 +360,7 @@ def _print_result(
                 "steps": position.step,
                 "seconds": round(position.seconds, 2),
                 "loss": last.loss if last else None,
+                "clipped_share": trainer.clipped_share,
                 "validation_nats_per_character": position.best,
                 "validation_perplexity": perplexity,
                 "best_step": position.best_step,
@@ -349,6 +372,7 @@ def _print_result(
     figures = [f"{position.step:,} steps in {position.seconds:,.1f} s"]
     if last is not None:
         figures.append(f"loss {last.loss:.3f}")
+    figures.append(f"{trainer.clipped_share:.0%} of steps clipped")
     if perplexity is not None:
         figures.append(
             f"validation perplexity {perplexity:,.1f} per character, at step {position.best_step:,}"

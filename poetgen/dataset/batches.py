@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,44 @@ _MAX_PADDING = 0.02
 # the last keeps any corpus under it, at the price of small batches, which make noisier steps (the
 # whole of chinese-poetry at 65,536 tokens: 298 batches with the first and 345 with the last).
 _LIMITS = (1.0, 0.1, _MAX_PADDING)
+
+
+class Sequences(Protocol):
+    """What a step of training reads and is to predict; B rows of T ids."""
+
+    @property
+    def context(self) -> npt.NDArray[np.int64]:
+        """(B, W) what is read before the inputs and not predicted."""
+        ...
+
+    @property
+    def inputs(self) -> npt.NDArray[np.int64]:
+        """(B, T) what the network reads."""
+        ...
+
+    @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """(B, T) what it is to predict."""
+        ...
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """(B, T) which targets it is to predict; the others are given, or padding."""
+        ...
+
+    @property
+    def real_tokens(self) -> int:
+        """How many targets it is to predict."""
+        ...
+
+    @property
+    def first(self) -> bool:
+        """Whether the rows begin here, and do not go on from the step before."""
+        ...
+
+    def rows(self, chosen: slice) -> Self:
+        """Some of the rows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +104,17 @@ class Batch:
     def real_tokens(self) -> int:
         """How many targets are real tokens."""
         return int(self.lengths.sum()) - len(self.lengths)
+
+    @property
+    def first(self) -> bool:
+        """True: poems begin with their batch."""
+        return True
+
+    def rows(self, chosen: slice) -> Batch:
+        """Some of the poems, as wide as all of them are."""
+        return Batch(
+            self.ids[chosen], self.lengths[chosen], self.poems[chosen], self.context[chosen]
+        )
 
 
 class Batches:
@@ -139,24 +188,12 @@ class Batches:
             generator = np.random.default_rng((self._seed, number))
             generator.shuffle(poems)
             generator.shuffle(order)
-        contexts = self._contexts(number)
+        contexts = told_contexts(self._split, self._context, self._seed, number)
         # A stable sort of small integers is a radix sort, and leaves equal lengths shuffled.
         poems = poems[np.argsort(self._lengths[poems], kind="stable")]
         for i in order[start:]:
             chosen = poems[self._starts[i] : self._starts[i + 1]].astype(np.int64)
             yield self._batch(chosen, contexts[chosen].astype(np.int64))
-
-    def _contexts(self, epoch: int) -> npt.NDArray[Any]:
-        """(N, W) what is told of each poem in an epoch."""
-        contexts = self._split.contexts
-        if contexts is None:
-            return np.zeros((len(self._split), 0), np.uint16)
-        if self._context == "none":
-            return np.full_like(contexts, PAD)
-        if self._context == "given":
-            return contexts
-        told = withhold(contexts, np.random.default_rng((self._seed, epoch, 1)))
-        return np.where(told, contexts, contexts.dtype.type(PAD))
 
     def _batch(self, poems: npt.NDArray[np.int64], context: npt.NDArray[np.int64]) -> Batch:
         lengths = self._lengths[poems].astype(np.int64)
@@ -165,6 +202,21 @@ class Batches:
         ids = np.full(real.shape, PAD, np.int64)
         ids[real] = self._split.ids[(self._split.offsets[poems][:, np.newaxis] + places)[real]]
         return Batch(ids, lengths, poems, context)
+
+
+def told_contexts(
+    split: EncodedSplit, told: Literal["none", "given", "drawn"], seed: int, epoch: int
+) -> npt.NDArray[Any]:
+    """(N, W) what is told of each poem of a split in an epoch; see `Batches`."""
+    contexts = split.contexts
+    if contexts is None:
+        return np.zeros((len(split), 0), np.uint16)
+    if told == "none":
+        return np.full_like(contexts, PAD)
+    if told == "given":
+        return contexts
+    kept = withhold(contexts, np.random.default_rng((seed, epoch, 1)))
+    return np.where(kept, contexts, contexts.dtype.type(PAD))
 
 
 def _cut(

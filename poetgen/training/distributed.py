@@ -27,12 +27,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from poetgen.dataset.batches import Batch
+from poetgen.dataset.batches import Sequences
 from poetgen.errors import TrainingError
 
 _STORE_SECONDS = 5
 
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=Sequences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +95,44 @@ class Processes:
         """A seed of this process' own. torch's generator on a CPU keeps only its lower 32 bits."""
         return seed + 1_000_000_007 * self.rank
 
-    def share_of(self, batch: Batch) -> tuple[Batch, float]:
-        """This process' poems of a batch, and the share of the batch's real tokens in them.
+    def rows_of(self, count: int) -> slice:
+        """Which of so many rows are this process'.
 
-        Where there are fewer poems than processes, some get a poem that is another's, as a share
-        of nothing.
+        Where there are fewer rows than processes, some get one that is another's.
+        """
+        # Every size-th: the poems of a batch may be sorted by length.
+        return slice(self.rank, None, self.size) if self.rank < count else slice(0, 1)
+
+    def share_of(self, batch: _S) -> tuple[_S, float]:
+        """This process' rows of a batch, and the share of the batch's real tokens in them.
+
+        A row that is another's is a share of nothing.
         """
         if self.size == 1:
             return batch, 1.0
-        # Every size-th: the poems of a batch may be sorted by length.
-        mine = slice(self.rank, None, self.size)
-        idle = self.rank >= len(batch.lengths)
-        if idle:
-            mine = slice(0, 1)
-        share = Batch(batch.ids[mine], batch.lengths[mine], batch.poems[mine], batch.context[mine])
+        count = len(batch.inputs)
+        share = batch.rows(self.rows_of(count))
+        idle = self.rank >= count or not batch.real_tokens
         return share, 0.0 if idle else share.real_tokens / batch.real_tokens
+
+    def all_rows(self, mine: Tensor, count: int) -> Tensor:
+        """All of `count` rows, of which each process has those of `rows_of`.
+
+        Args:
+            mine: (…, n, …), rows in dimension 1.
+            count: Rows of all processes together.
+
+        Raises:
+            TrainingError: Another process has died.
+        """
+        if self.size == 1:
+            return mine
+        together = mine.new_zeros((mine.shape[0], count, *mine.shape[2:]))
+        if self.rank < count:
+            together[:, self.rows_of(count)] = mine
+        with _talking():
+            distributed.all_reduce(together)  # Each row of one process, and of the others zeros.
+        return together
 
     def sum_gradients(self, model: nn.Module, loss: Tensor) -> Tensor:
         """Make each gradient the sum over all processes; returns the sum of their losses.

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from poetgen.dataset.batches import Batch
-from poetgen.models.network import Network
+from poetgen.dataset.batches import Sequences
+from poetgen.models.network import Network, State
 from poetgen.training.cross_entropy import output_loss
 from poetgen.training.options import TrainingOptions
+from poetgen.training.teacher_forcing import Draws, feed_back
 
 
 def make_optimizer(model: Network, options: TrainingOptions) -> torch.optim.AdamW:
@@ -37,22 +38,55 @@ def make_optimizer(model: Network, options: TrainingOptions) -> torch.optim.Adam
 
 
 def batch_loss(
-    model: Network, batch: Batch, device: torch.device, label_smoothing: float = 0.0
+    model: Network, batch: Sequences, device: torch.device, label_smoothing: float = 0.0
 ) -> Tensor:
+    """The loss of a batch that is read as it is; see `loss_and_state`."""
+    return loss_and_state(model, batch, device, label_smoothing)[0]
+
+
+def loss_and_state(
+    model: Network,
+    batch: Sequences,
+    device: torch.device,
+    label_smoothing: float = 0.0,
+    *,
+    state: State | None = None,
+    draws: Draws | None = None,
+) -> tuple[Tensor, State]:
     """The mean cross entropy, in nats a token, of a batch's real tokens.
 
     With label smoothing a target is not all its token's: a share of it is every token's alike.
 
     Only the hidden states at real positions are scored, so padding costs no output product and
     cannot reach the loss; nor do the places of the context, which is given, not to be guessed.
+
+    Args:
+        model: The network.
+        batch: What it reads and is to predict.
+        device: Where the network is.
+        label_smoothing: As said.
+        state: What it starts from; None for its start.
+        draws: Which inputs are to be the network's own output; None for none of them.
+
+    Returns:
+        The loss, and the state after the last input, which its gradient still leads through.
     """
     real = np.flatnonzero(batch.mask)
+    empty = not len(real)
+    if empty:  # A piece of a stream in which nothing is to be predicted.
+        real = np.zeros(1, np.int64)
     targets = torch.from_numpy(batch.targets.reshape(-1)[real]).to(device, non_blocking=True)
-    inputs = np.concatenate((batch.context, batch.inputs), axis=1)
-    hidden, _ = model.hidden(torch.from_numpy(inputs).to(device, non_blocking=True))
-    hidden = hidden[:, batch.context.shape[1] :]
+    width = batch.context.shape[1]
+    ids = torch.from_numpy(np.concatenate((batch.context, batch.inputs), axis=1))
+    ids = ids.to(device, non_blocking=True)
+    if draws is not None:
+        told, inputs = ids[:, :width], ids[:, width:]
+        ids = torch.cat((told, feed_back(model, told, inputs, draws, state)), dim=1)
+    hidden, after = model.hidden(ids, state)
+    hidden = hidden[:, width:]
     chosen = hidden.flatten(0, 1)[torch.from_numpy(real).to(device, non_blocking=True)]
-    return output_loss(model, chosen, targets, label_smoothing)
+    loss = output_loss(model, chosen, targets, label_smoothing)
+    return (0.0 * loss if empty else loss), after
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

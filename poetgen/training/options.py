@@ -11,6 +11,9 @@ from typing import Any, Self
 from poetgen.errors import TrainingError
 
 _WARMUP_SHARE = 0.1
+_FORCED_AT_THE_END = 0.5
+_STEEPNESS = 100.0
+# k of the inverse sigmoid: of 100, a twentieth of the way is made in the first fifth of the budget.
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,22 @@ class TrainingOptions:
         warmup_steps: Steps over which the learning rate rises to it, or a tenth of the budget
             where that is shorter.
         weight_decay: AdamW's, on matrices other than the embedding.
-        clip_norm: The global norm that a step's gradient is scaled down to.
+        clip_norm: The global norm that a step's gradient is scaled down to; 0 for none.
+        clip_value: What each number of a gradient is cut off at, before that; 0 for none.
         label_smoothing: Share of each target that is spread over the whole vocabulary (Szegedy et
             al. 2016). The loss that is minimised and logged is then not the cross entropy alone.
         average: The share of an average of all weights so far that each step leaves as it is; the
             average is what is validated and kept. 0 keeps the weights of the last step.
-        seed: Of the weights, the order of the poems and dropout.
+        bptt: 0 for sequences that are poems, through the whole of which gradients go back; else
+            the poems are one stream, read in pieces of so many tokens, of which each begins with
+            the state that the one before ended with, and gradients go back to its first token
+            (truncated backpropagation through time; see `poetgen.dataset.stream`).
+        teacher_forcing: A name in `TEACHER_FORCING`: how the share of the characters that are
+            read as the poem has them, not as the network would have written them, goes down from
+            1 (see `poetgen.training.teacher_forcing`).
+        teacher_forcing_end: That share at the end of the budget; None for 1 of constant and 0.5
+            of the others. Of constant, the share from the first step on.
+        seed: Of the weights, the order of the poems, dropout, and what is fed back.
         patience: Validations in a row without a better one before training stops; 0 for never.
         validate_every: Steps from one validation to the next; 0 for twenty in the budget, or, where
             it is time, one a minute if those are fewer.
@@ -63,8 +76,12 @@ class TrainingOptions:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+    clip_value: float = 0.0
     label_smoothing: float = 0.0
     average: float = 0.0
+    bptt: int = 0
+    teacher_forcing: str = "constant"
+    teacher_forcing_end: float | None = None
     seed: int = 0
     patience: int = 5
     validate_every: int = 0
@@ -82,12 +99,14 @@ class TrainingOptions:
             )
         for name in ("min_count", "warmup_steps", "seed", "patience", "validate_every"):
             self._at_least(name, 0)
-        for name in ("snapshot_every", "threads", "weight_decay"):
+        for name in ("snapshot_every", "threads", "bptt"):
+            self._at_least(name, 0)
+        for name in ("weight_decay", "clip_norm", "clip_value"):
             self._at_least(name, 0)
         for name in ("steps", "epochs", "token_budget"):
             self._at_least(name, 1)
         self._at_least("max_length", 2)
-        for name in ("minutes", "learning_rate", "clip_norm"):
+        for name in ("minutes", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise TrainingError(f"{flag_of(name)} is {value}", hint="it must be above 0")
@@ -97,6 +116,19 @@ class TrainingOptions:
                 raise TrainingError(
                     f"{flag_of(name)} is {getattr(self, name)}", hint="it must be in [0, 1)"
                 )
+        if self.bptt > self.token_budget:
+            raise TrainingError(
+                f"--bptt {self.bptt} does not go with --token-budget {self.token_budget}",
+                hint="a step is at least one piece of --bptt tokens; raise --token-budget",
+            )
+        if self.teacher_forcing not in TEACHER_FORCING:
+            raise TrainingError(
+                f"--teacher-forcing is '{self.teacher_forcing}'",
+                hint=f"it must be {' or '.join(TEACHER_FORCING)}",
+            )
+        end = self.teacher_forcing_end
+        if end is not None and not 0 <= end <= 1:
+            raise TrainingError(f"--teacher-forcing-end is {end}", hint="it must be in [0, 1]")
 
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -124,6 +156,30 @@ class TrainingOptions:
         risen = max((step + 1) / max(self.warmup_steps, 1), share / _WARMUP_SHARE)
         return self.learning_rate * min(1.0, risen) * 0.5 * (1.0 + math.cos(math.pi * share))
 
+    def teacher_forcing_at(self, share: float) -> float:
+        """The share of characters that are read as the poem has them, in a step.
+
+        With s the share of the budget that is used and p the share at the end,
+
+            linear            1 - (1 - p) s
+            inverse-sigmoid   p + (1 - p) (f(s) - f(1)) / (f(0) - f(1)),  f(s) = k / (k + k^2s)
+
+        The second is Bengio et al.'s k / (k + exp(i / k)) of step i, stretched so that half the
+        way is made at half the budget, and so that it begins at 1 and ends at p.
+
+        Args:
+            share: The share of the budget that was used before the step, 0 to 1.
+        """
+        end = self.teacher_forcing_end
+        if self.teacher_forcing == "constant":
+            return 1.0 if end is None else end
+        left = 1.0 - share
+        if self.teacher_forcing == "inverse-sigmoid":
+            start, last = (_inverse_sigmoid(s) for s in (0.0, 1.0))
+            left = (_inverse_sigmoid(share) - last) / (start - last)
+        end = _FORCED_AT_THE_END if end is None else end
+        return end + (1.0 - end) * left
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `from_dict` is the way back."""
         return {**dataclasses.asdict(self), "forms": list(self.forms)}
@@ -134,7 +190,14 @@ class TrainingOptions:
         return cls(**{**values, "forms": tuple(values.get("forms", ()))})
 
 
+def _inverse_sigmoid(share: float) -> float:
+    return 1.0 / (1.0 + float(_STEEPNESS ** (2.0 * share - 1.0)))
+
+
 BUDGETS = ("steps", "epochs", "minutes")
+
+TEACHER_FORCING = ("constant", "linear", "inverse-sigmoid")
+"""The schedules of `--teacher-forcing`."""
 
 RECIPE = (
     "tokenizer",
@@ -146,8 +209,12 @@ RECIPE = (
     "warmup_steps",
     "weight_decay",
     "clip_norm",
+    "clip_value",
     "label_smoothing",
     "average",
+    "bptt",
+    "teacher_forcing",
+    "teacher_forcing_end",
     "seed",
 )
 """The options that decide what is computed; the budget does too, but may be extended."""

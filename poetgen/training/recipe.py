@@ -13,6 +13,7 @@ from poetgen import files
 from poetgen.errors import TrainingError
 from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
+from poetgen.training.combinations import check_combination
 from poetgen.training.options import BUDGETS, RECIPE, TrainingOptions, flag_of, preset_named
 
 STATE_FOLDER = "training_state"
@@ -51,12 +52,10 @@ class Recipe:
         chosen = _of_preset(preset, given.get("cell", _CELL))
         training = _only({**chosen, **given}, _TRAINING_FIELDS)
         model = _only({**chosen, **given}, _MODEL_FIELDS)
-        ModelConfig(vocabulary_size=5, **model)  # Complains now, not after the corpus is read.
-        return cls(
-            corpus=corpus,
-            model=model,
-            training=TrainingOptions(**_with_one_budget(training, given)),
-        )
+        options = TrainingOptions(**_with_one_budget(training, given))
+        # Complains now, not after the corpus is read.
+        check_combination(ModelConfig(vocabulary_size=5, **model), options)
+        return cls(corpus=corpus, model=model, training=options)
 
     def resumed_with(
         self, folder: Path, corpus: str | None, preset: str | None, given: Mapping[str, Any]

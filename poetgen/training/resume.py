@@ -4,7 +4,8 @@ A run's folder has, beside the checkpoint that it makes, a folder `training_stat
 
     recipe.json              what the run was asked to do (poetgen.training.recipe)
     last.safetensors         the newest snapshot: weights, their average if one is kept,
-                             AdamW's moments, the position
+                             AdamW's moments, the position, and of a run over a stream the
+                             state that its next piece begins with
     previous.safetensors     the one before, should the last be damaged
     lock                     held while a process trains here; free again when it dies
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from poetgen.tensors import read_tensors, write_tensors
 from poetgen.training.recipe import STATE_FOLDER
 
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
+_CARRIED = "carried."
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class Position:
         best: The best validation so far, in nats per character; None before the first.
         best_step: Where it was.
         stale: Validations since.
+        clipped: Steps so far whose gradient was clipped.
         log_length: Bytes of metrics.jsonl that belong to these steps.
         scaler: State of the loss scaler; empty unless in fp16.
     """
@@ -57,6 +60,7 @@ class Position:
     best: float | None = None
     best_step: int = 0
     stale: int = 0
+    clipped: int = 0
     log_length: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
 
@@ -67,6 +71,11 @@ class Snapshot:
 
     position: Position
     arrays: dict[str, np.ndarray]
+
+    @property
+    def carried(self) -> list[np.ndarray]:
+        """The state that the next piece of a stream begins with; empty where there is none."""
+        return [self.arrays[name] for name in sorted(self.arrays) if name.startswith(_CARRIED)]
 
 
 @contextlib.contextmanager
@@ -113,6 +122,7 @@ def save_snapshot(
     model: Network,
     optimizer: torch.optim.AdamW,
     average: Network | None = None,
+    carried: Sequence[torch.Tensor] = (),
 ) -> None:
     """Write where a run stands, keeping the snapshot before it.
 
@@ -122,6 +132,7 @@ def save_snapshot(
         model: The network.
         optimizer: With a state for each of its parameters.
         average: Where one is kept, the average of the network's weights.
+        carried: The state that the next piece of a stream begins with.
 
     Raises:
         OSError: The disk is full, say; a snapshot that was there is still there.
@@ -132,6 +143,8 @@ def save_snapshot(
             arrays[f"{part}.{name}"] = optimizer.state[parameter][part].detach().cpu().numpy()
     if average is not None:
         arrays |= {f"average.{name}": array for name, array in to_arrays(average).items()}
+    for i, tensor in enumerate(carried):
+        arrays[f"{_CARRIED}{i:03}"] = tensor.detach().cpu().numpy()
     last, previous = _snapshots(folder)
     if last.exists():
         last.replace(previous)
@@ -169,7 +182,7 @@ def restore(
     optimizer: torch.optim.AdamW,
     average: Network | None = None,
 ) -> None:
-    """Fill all of what `save_snapshot` was given from a snapshot."""
+    """Fill the networks and the optimiser that `save_snapshot` was given from a snapshot."""
     arrays = snapshot.arrays
     for part, network in (("model.", model), ("average.", average)):
         if network is not None:

@@ -6,7 +6,7 @@ It knows what is kept and when that is safe, not when it is due.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +121,13 @@ class RunFolder:
         model: Network,
         optimizer: torch.optim.AdamW,
         average: Network | None,
+        carried: Sequence[torch.Tensor] = (),
     ) -> None:
         """Keep what it takes to go on from here, the log so far included."""
         with self._saving():
             self._log.sync()
             position.log_length = self._log.length
-            save_snapshot(self.path, position, model, optimizer, average)
+            save_snapshot(self.path, position, model, optimizer, average, carried)
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -6,29 +6,29 @@ records into a display and a Ctrl-C into `Trainer.stop`.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import Tensor
 
 from poetgen.checkpoint import Checkpoint
-from poetgen.dataset.batches import Batch, Batches
-from poetgen.dataset.encoded import EncodedCorpus
+from poetgen.dataset.batches import Batches, Sequences
+from poetgen.dataset.encoded import EncodedCorpus, EncodedSplit
+from poetgen.dataset.stream import Stream
 from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
-from poetgen.models.network import Network, build_network, load_arrays, to_arrays
-from poetgen.training.averaging import add_to_average, averaged
+from poetgen.models.network import build_network, to_arrays
+from poetgen.training.combinations import check_combination
 from poetgen.training.devices import device_named, precision_named
 from poetgen.training.distributed import ALONE, Processes
 from poetgen.training.evaluation import Perplexity, perplexity
-from poetgen.training.optimization import batch_loss, is_out_of_memory, make_optimizer
+from poetgen.training.learner import Learner
+from poetgen.training.optimization import is_out_of_memory
 from poetgen.training.options import TrainingOptions
-from poetgen.training.resume import Position, read_snapshot, restore
+from poetgen.training.progress import Step, TrainingProgress
+from poetgen.training.resume import Position, read_snapshot
 from poetgen.training.run_folder import RunFolder
 from poetgen.training.selection import select_poems
 
@@ -40,52 +40,6 @@ _VALIDATIONS = 20
 _SNAPSHOT_SECONDS = 60.0
 _STEPS_BETWEEN_READS = 10
 # Reading a loss from a GPU waits until the GPU has caught up, so there it is done now and then.
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """Where a run stands after a step.
-
-    Attributes:
-        step: Steps made.
-        total_steps: Steps in the budget; None when the budget is time.
-        share: The share of the budget used, 0 to 1.
-        epoch: Passes through the training poems, begun ones included.
-        loss: Of this step's batch, in nats a token.
-        learning_rate: That this step was made with.
-        gradient_norm: Before clipping.
-        tokens_per_second: Real tokens, padding not counted, since the record before.
-        seconds: Spent on training so far, over all processes.
-        seconds_left: An estimate.
-        validation: What the validation after this step measured; None when there was none.
-        is_best: Whether that is the best so far, so that its weights were kept.
-    """
-
-    step: int
-    total_steps: int | None
-    share: float
-    epoch: int
-    loss: float
-    learning_rate: float
-    gradient_norm: float
-    tokens_per_second: float
-    seconds: float
-    seconds_left: float
-    validation: Perplexity | None = None
-    is_best: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A step that was made and whose figures may still be on their way from the device."""
-
-    step: int
-    epoch: int
-    learning_rate: float
-    seconds: float
-    tokens: int
-    loss: Tensor
-    gradient_norm: Tensor
 
 
 class Trainer:
@@ -105,8 +59,9 @@ class Trainer:
             `folder`, `resume` and the clock; the others are told.
 
     Raises:
-        TrainingError: (On entering.) The folder is in use or not empty, the device is not there,
-            no training poem has one of the forms asked for, or processes have unlike corpora.
+        TrainingError: The network cannot be trained so. (On entering:) the folder is in use or
+            not empty, the device is not there, no training poem has one of the forms asked for,
+            or processes have unlike corpora.
         CheckpointError: (On entering.) Every snapshot of the run is damaged.
 
     Attributes:
@@ -126,6 +81,7 @@ class Trainer:
         resume: bool = False,
         processes: Processes = ALONE,
     ) -> None:
+        check_combination(model, options)
         self.corpus = corpus
         self.config = model
         self.options = options
@@ -135,7 +91,7 @@ class Trainer:
         self._source = source
         self._resume = resume
         self._processes = processes
-        self._pending: list[_Step] = []
+        self._pending: list[Step] = []
         self._kept: RunFolder | None = None  # In the first process.
 
     def __enter__(self) -> Self:
@@ -162,10 +118,6 @@ class Trainer:
         self.device = device_named(device)
         processes.take(self.device)
         precision = processes.from_first(lambda: precision_named(options.precision, self.device))
-        self._autocast = torch.autocast(
-            self.device.type, dtype=precision, enabled=precision != torch.float32
-        )
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
 
         train = select_poems(self.corpus.split("train"), options.forms)
         if not len(train):
@@ -176,29 +128,17 @@ class Trainer:
         self._validation = select_poems(
             self.corpus.split("validation"), options.forms, VALIDATION_POEMS
         )
-        self._batches = Batches(
-            train,
-            options.token_budget,
-            options.seed,
-            max_length=options.max_length,
-            context="drawn",
-        )
+        self._batches = self._sequences(train)
 
         model = build_network(self.config)
         model.initialise(self.corpus.token_counts(), options.seed)
         self.model = model.to(self.device)
-        self._optimizer = make_optimizer(self.model, options)
-        self._average = averaged(self.model) if options.average else None
+        self._learner = Learner(self.model, options, precision, processes)
         self._check_same_text()
         found = processes.from_first(lambda: read_snapshot(self.folder) if self._resume else None)
-        if found is None:
-            # Unlike machines may round unlike when they draw orthogonal matrices.
-            load_arrays(self.model, processes.from_first(lambda: to_arrays(self.model)))
-        else:
-            restore(found, self.model, self._optimizer, self._average)
+        self._learner.begin(found)
+        if found is not None:
             self.position = found.position
-            if self.position.scaler:
-                self._scaler.load_state_dict(self.position.scaler)
         # A run with a budget of time whose process died goes on by the clock of that process:
         # the steps that it logged after its last snapshot are made again at the times, and so at
         # the learning rates, that the log has for them.
@@ -207,6 +147,18 @@ class Trainer:
             self._logged_seconds = self._kept.begin(
                 self.corpus, self.config, options, self._source, found.position if found else None
             )
+
+    def _sequences(self, train: EncodedSplit) -> Batches | Stream:
+        options = self.options
+        if options.bptt:
+            return Stream(train, options.token_budget, options.bptt, options.seed)
+        return Batches(
+            train,
+            options.token_budget,
+            options.seed,
+            max_length=options.max_length,
+            context="drawn",
+        )
 
     def _check_same_text(self) -> None:
         mine = self.corpus.content_hash, self.corpus.vocabulary.sha256
@@ -222,6 +174,11 @@ class Trainer:
         """The share of the budget that is used, 0 to 1."""
         position = self.position
         return self.options.share(position.step, position.seconds, len(self._batches))
+
+    @property
+    def clipped_share(self) -> float:
+        """Of all steps so far, those whose gradient was clipped."""
+        return self.position.clipped / max(self.position.step, 1)
 
     @property
     def finished(self) -> bool:
@@ -268,11 +225,6 @@ class Trainer:
                 return stopping
         return False
 
-    @property
-    def _measured(self) -> Network:
-        """What is validated, shown and kept: the network, or the average of its weights so far."""
-        return self.model if self._average is None else self._average
-
     def checkpoint(self) -> Checkpoint:
         """The network as it is now, as if it had been saved and loaded."""
         return Checkpoint(
@@ -282,35 +234,16 @@ class Trainer:
             tokenizer=self.options.tokenizer,
             script=self.corpus.script,
             vocabulary=self.corpus.vocabulary,
-            arrays=to_arrays(self._measured),
+            arrays=to_arrays(self._learner.measured),
             figures={"step": self.position.step},
             config={},
         )
 
-    def _step(self, batch: Batch, share: float) -> bool:
+    def _step(self, batch: Sequences, share: float) -> bool:
         """Make a step; returns whether any process has been asked to stop by then."""
-        position, processes = self.position, self._processes
-        learning_rate = self.options.learning_rate_at(position.step, share)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        # Dropout draws from torch's global generator. Seeded by the step, it needs no keeping.
-        torch.manual_seed(processes.seed(self.options.seed * 1_000_003 + position.step))
-        mine, part = processes.share_of(batch)
+        position = self.position
         try:
-            with self._autocast:
-                loss = part * batch_loss(
-                    self.model, mine, self.device, self.options.label_smoothing
-                )
-            self._optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(self._scaler.scale(loss))
-            loss = processes.sum_gradients(self.model, loss)
-            self._scaler.unscale_(self._optimizer)
-            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_norm)
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
-            if self._average is not None:
-                decay = self.options.average
-                add_to_average(self._average, self.model, decay, position.step + 1)
+            learned = self._learner.step(batch, position.step, share)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -323,17 +256,9 @@ class Trainer:
         position.batch += 1
         if position.batch == len(self._batches):
             position.epoch, position.batch = epoch + 1, 0
-        position.seconds, stopping = processes.agree(self._read_clock(), self.stopping)
+        position.seconds, stopping = self._processes.agree(self._read_clock(), self.stopping)
         self._pending.append(
-            _Step(
-                step=position.step,
-                epoch=epoch + 1,
-                learning_rate=learning_rate,
-                seconds=position.seconds,
-                tokens=batch.real_tokens,
-                loss=loss,
-                gradient_norm=norm,
-            )
+            Step(position.step, epoch + 1, position.seconds, batch.real_tokens, learned)
         )
         return stopping
 
@@ -366,29 +291,36 @@ class Trainer:
     def _report(self, validate: bool, snapshot: bool) -> TrainingProgress:
         steps, self._pending = self._pending, []
         records = [self._record_of(step) for step in steps]
+        last = records[-1]
         seconds = steps[-1].seconds
         speed = sum(step.tokens for step in steps) / max(time.perf_counter() - self._read_at, 1e-9)
         for record in records:
             record["tokens_per_second"] = round(speed, 1)
-        validation, is_best = self._validate(records[-1]) if validate else (None, False)
+        validation, is_best = self._validate(last) if validate else (None, False)
+        carried = self._learner.carried() if snapshot else ()
         if self._kept is not None:
             self._kept.log(records)
             if snapshot:
-                self.position.scaler = self._scaler.state_dict()
-                self._kept.save_snapshot(self.position, self.model, self._optimizer, self._average)
+                learner = self._learner
+                self.position.scaler = learner.scaler.state_dict()
+                self._kept.save_snapshot(
+                    self.position, self.model, learner.optimizer, learner.average, carried
+                )
         if snapshot:
             self._saved_at = self.position.seconds
         # What came after the step, a validation or a snapshot, is not the step's time.
         self._read_at = time.perf_counter()
         share = self.share
         return TrainingProgress(
-            step=records[-1]["step"],
+            step=last["step"],
             total_steps=self.options.total_steps(len(self._batches)),
             share=share,
-            epoch=records[-1]["epoch"],
-            loss=records[-1]["loss"],
-            learning_rate=records[-1]["learning_rate"],
-            gradient_norm=records[-1]["gradient_norm"],
+            epoch=last["epoch"],
+            loss=last["loss"],
+            learning_rate=last["learning_rate"],
+            teacher_forcing=last["teacher_forcing"],
+            gradient_norm=last["gradient_norm"],
+            clipped_share=last["clipped_share"],
             tokens_per_second=speed,
             seconds=seconds,
             seconds_left=seconds * (1.0 - share) / max(share, 1e-9),
@@ -396,24 +328,10 @@ class Trainer:
             is_best=is_best,
         )
 
-    def _record_of(self, step: _Step) -> dict[str, Any]:
-        loss, norm = step.loss.item(), step.gradient_norm.item()
-        # With fp16 an infinite gradient is in order: the scaler leaves such a step out.
-        if not math.isfinite(loss) or not (math.isfinite(norm) or self._scaler.is_enabled()):
-            raise TrainingError(
-                f"the loss is {loss} and the gradient's norm {norm} at step {step.step}",
-                hint=f"lower --learning-rate (it is {self.options.learning_rate}) or --clip-norm; "
-                "the best checkpoint so far is intact",
-            )
-        return {
-            "step": step.step,
-            "epoch": step.epoch,
-            "seconds": step.seconds,
-            "tokens": step.tokens,
-            "loss": loss,
-            "learning_rate": step.learning_rate,
-            "gradient_norm": norm,
-        }
+    def _record_of(self, step: Step) -> dict[str, Any]:
+        record = step.record(may_overflow=self._learner.scaler.is_enabled())
+        self.position.clipped += record["clipped"]
+        return {**record, "clipped_share": self.position.clipped / step.step}
 
     def _validate(self, record: dict[str, Any]) -> tuple[Perplexity | None, bool]:
         position = self.position
@@ -421,7 +339,7 @@ class Trainer:
             self._save_weights(record)
             return None, True
         measured = self._processes.from_first(
-            lambda: perplexity(self._measured, self._validation, device=self.device)
+            lambda: perplexity(self._learner.measured, self._validation, device=self.device)
         )
         nats = measured.nats_per_character
         record["validation_nats_per_character"] = nats
@@ -436,4 +354,4 @@ class Trainer:
 
     def _save_weights(self, figures: Mapping[str, Any]) -> None:
         if self._kept is not None:
-            self._kept.save_weights(self._measured, figures)
+            self._kept.save_weights(self._learner.measured, figures)

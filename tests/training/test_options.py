@@ -19,7 +19,7 @@ from poetgen.training.options import PRESETS, TrainingOptions, preset_named
         ("--minutes", {"minutes": float("nan")}),
         ("--token-budget", {"steps": 1, "token_budget": 0}),
         ("--learning-rate", {"steps": 1, "learning_rate": -1.0}),
-        ("--clip-norm", {"steps": 1, "clip_norm": 0.0}),
+        ("--clip-norm", {"steps": 1, "clip_norm": -1.0}),
         ("--weight-decay", {"steps": 1, "weight_decay": -0.1}),
         ("--max-length", {"steps": 1, "max_length": 1}),
         ("--patience", {"steps": 1, "patience": -1}),

@@ -20,11 +20,13 @@ from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
 from poetgen.models.language_model import LanguageModel
 from poetgen.models.network import from_checkpoint, to_arrays
+from poetgen.training import learner as learner_module
 from poetgen.training import trainer as trainer_module
 from poetgen.training.evaluation import perplexity
 from poetgen.training.optimization import batch_loss, make_optimizer
 from poetgen.training.options import TrainingOptions
-from poetgen.training.trainer import Trainer, TrainingProgress
+from poetgen.training.progress import TrainingProgress
+from poetgen.training.trainer import Trainer
 from tests.training.grammar import WITH_MEMORY, WITHOUT_MEMORY, encoded
 
 CPU = torch.device("cpu")
@@ -290,10 +292,10 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_best(
 def test_memory_that_is_out_names_the_token_budget(
     corpus: EncodedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(trainer_module, "batch_loss", explode)
+    monkeypatch.setattr(learner_module, "loss_and_state", explode)
     with (
         make(corpus, tmp_path / "run") as trainer,
         pytest.raises(TrainingError, match="out of memory") as caught,
