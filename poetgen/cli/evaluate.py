@@ -90,7 +90,7 @@ def evaluate(
     source = _open(corpus, checkpoint, deduplicate=part != "all")
     dropped = {} if is_name else _unread(source)
     measured = _perplexity(checkpoint, source, part, context, device, quiet)
-    figures = _writing(checkpoint, source, corpus, poems, seed, device, quiet) if poems else None
+    figures = _writing(checkpoint, poems, seed, device, quiet) if poems else None
     if as_json:
         record = {
             "model": checkpoint.name,
@@ -180,13 +180,7 @@ def _perplexity(
 
 
 def _writing(
-    checkpoint: Checkpoint,
-    source: Corpus,
-    corpus: str | None,
-    count: int,
-    seed: int,
-    device: str,
-    quiet: bool,
+    checkpoint: Checkpoint, count: int, seed: int, device: str, quiet: bool
 ) -> WritingFigures:
     from poetgen.verse.forms import FORMS
     from poetgen.writing.engine import engine_for
@@ -199,28 +193,17 @@ def _writing(
     requests = random_requests(checkpoint.vocabulary, count, seed, forms)
     with _progress("writing", count, quiet) as advance:
         poems = write_poems(poet, requests, seed, on_progress=advance)
-    return measure(poems, _training_texts(checkpoint, None if corpus else source))
+    return measure(poems, _training_texts(checkpoint))
 
 
-def _training_texts(checkpoint: Checkpoint, own: Corpus | None) -> list[str] | None:
+def _training_texts(checkpoint: Checkpoint) -> list[str] | None:
     """The poems that the model was trained on; None, and a word on it, when they are not here."""
-    from poetgen.corpus.store import open_corpus
-    from poetgen.dataset.splits import PARTS, assign_parts, hash_poems
-    from poetgen.shipping.measuring import own_corpus
+    from poetgen.shipping.measuring import corpus_of, training_texts
 
-    script: Any = checkpoint.script
     try:
-        source = own or open_corpus(own_corpus(checkpoint), script=script)
+        return training_texts(checkpoint, corpus_of(checkpoint))
     except CorpusError as error:
-        missing = error.message
-    else:
-        if source.content_hash == checkpoint.config["corpus"].get("content_hash"):
-            texts = source.texts()
-            parts = assign_parts(hash_poems(texts)).tolist()
-            training = PARTS.index("train")
-            return [text for text, part in zip(texts, parts, strict=True) if part == training]
-        missing = f"{source.name} is no longer what {checkpoint.name} was trained on"
-    console.print_warning(f"no longest copied run: {missing}")
+        console.print_warning(f"no longest copied run: {error.message}")
     return None
 
 

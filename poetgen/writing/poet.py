@@ -16,22 +16,23 @@ from typing import Any, Literal, Self, Unpack
 from poetgen.checkpoint import Checkpoint, load_checkpoint
 from poetgen.dataset.runs import FILE as RUNS
 from poetgen.dataset.runs import RunFilter
-from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS, Vocabulary
+from poetgen.dataset.vocabulary import Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.writing.aims import Aims, Outlook
 from poetgen.writing.asked import OFF, RulesAsked
 from poetgen.writing.candidates import Candidate, candidates
+from poetgen.writing.drafted import best_draft, poem_of
 from poetgen.writing.engine import StepModel, engine_for
 from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.novelty import Novelty
 from poetgen.writing.options import SamplingOptions
 from poetgen.writing.particles import Draft, SampleResult
-from poetgen.writing.ranking import Appraisal, Variety, appraise, order
+from poetgen.writing.ranking import Appraisal, Variety, order
 from poetgen.writing.request import Request, acrostic_request, continuation_request
 from poetgen.writing.sampler import sample, stream
 from poetgen.writing.sounds import sounds_of
 from poetgen.writing.template import Template, compile_template
-from poetgen.writing.written import WrittenPoem, judge
+from poetgen.writing.written import WrittenPoem
 
 _TRIES = 3
 """Seeds that are tried for a poem that is to differ from the others."""
@@ -218,7 +219,7 @@ class Poet:
             options or SamplingOptions(),
         )
         poems = iter(
-            self._chosen(request, template, seed, result, rank)
+            self._poem(request, template, seed, result, rank)
             for (request, template, seed), result in zip(todo, results, strict=True)
         )
         outcomes = (compiled[request] for request in requests)
@@ -299,14 +300,14 @@ class Poet:
         found: list[tuple[Draft, Appraisal]] = []
 
         def choose(result: SampleResult) -> Draft:
-            found.append(self._best(request, template, result, rank))
+            found.append(best_draft(request, template, result, self._runs, rank=rank))
             return found[0][0]
 
         tokens = stream(self._model, template, seed, options or SamplingOptions(), choose)
         yield from template.spell(tokens)
         for _ in tokens:  # The poem may be spelled before it is chosen: nothing was left to choose.
             pass
-        return self._written(request, template, seed, *found[0])
+        return poem_of(request, template, seed, self.name, *found[0])
 
     def candidates(self, request: Request, line: int, place: int, k: int = 9) -> list[Candidate]:
         """What may stand in a free place, given what stands before it and all that is kept.
@@ -362,64 +363,15 @@ class Poet:
             poems.append(poem)
         return poems
 
-    def _chosen(
+    def _poem(
         self, request: Request, template: Template, seed: int, result: SampleResult, rank: bool
     ) -> WrittenPoem:
-        return self._written(request, template, seed, *self._best(request, template, result, rank))
-
-    def _written(
-        self, request: Request, template: Template, seed: int, draft: Draft, appraisal: Appraisal
-    ) -> WrittenPoem:
-        rows = _rows(request, template, draft)
-        lines = _lines(rows)
-        return WrittenPoem(
-            lines=lines,
-            marks="".join(row[-1][0] for row in rows),
-            heads=request.heads,
-            form=request.form,
-            seed=seed,
-            model=self.name,
-            nats_per_character=appraisal.nats_per_character,
-            forced=_forced(rows),
-            cost=appraisal.cost,
-            borrowed_share=appraisal.borrowed_share,
-            **judge(request, lines)._asdict(),
-        )
-
-    def _best(
-        self, request: Request, template: Template, result: SampleResult, rank: bool
-    ) -> tuple[Draft, Appraisal]:
-        """The draft to show first, or the one that was drawn, and what was found of it."""
-        characters = request.form.line_length * request.form.line_count
-        appraised = []
-        # The same tokens may be there many times: particles have ancestors in common.
-        drafts = {d.tokens: d for d in (result.drafts if rank else (result.draft,))}
-        for draft in drafts.values():
-            rows = _rows(request, template, draft)
-            nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
-            appraised.append(
-                (draft, appraise(_lines(rows), _forced(rows), nats / characters, self._runs))
-            )
-        return min(appraised, key=lambda each: each[1].order)
+        best = best_draft(request, template, result, self._runs, rank=rank)
+        return poem_of(request, template, seed, self.name, *best)
 
 
 def _best_first(poems: Iterable[WrittenPoem]) -> list[WrittenPoem]:
     return sorted(poems, key=lambda poem: order(poem.borrowed_share, poem.cost))
-
-
-def _rows(request: Request, template: Template, draft: Draft) -> list[list[tuple[str, bool]]]:
-    """For each line, its characters and its mark, each with whether the request fixed it."""
-    spelled = list(template.spell(draft.tokens))
-    step = request.form.line_length + 1
-    return [spelled[i : i + step] for i in range(0, len(spelled), step)]
-
-
-def _lines(rows: list[list[tuple[str, bool]]]) -> tuple[str, ...]:
-    return tuple("".join(character for character, _ in row[:-1]) for row in rows)
-
-
-def _forced(rows: list[list[tuple[str, bool]]]) -> tuple[tuple[bool, ...], ...]:
-    return tuple(tuple(forced for _, forced in row[:-1]) for row in rows)
 
 
 def _parted(choices: Choices) -> tuple[dict[str, Any], SamplingOptions]:

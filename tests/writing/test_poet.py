@@ -9,11 +9,12 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poetgen import checkpoint
 from poetgen.checkpoint import load_checkpoint
+from poetgen.corpus.script import to_simplified
 from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.vocabulary import UNK, Vocabulary
 from poetgen.errors import PoetgenError, TemplateError
@@ -169,6 +170,7 @@ def test_a_beam_writes_one_poem_however_many_are_asked_for(poet: Poet) -> None:
 
 
 @settings(deadline=None, max_examples=40)
+@example(acrostic_request("月来上无風", "free", line_length=8, tones="off"), WORDS, 46, "plain")
 @given(
     request=requests(),
     vocabulary=st.sampled_from([CHARACTERS, WORDS]),
@@ -192,7 +194,8 @@ def test_no_line_stands_in_the_corpus_whatever_the_model_says(
     [poem] = poet.write([request], [seed], options)
     assert isinstance(poem, WrittenPoem)
     for line, forced in zip(poem.lines, poem.forced, strict=True):
-        assert all(forced) or not runs.borrowed_line(line)
+        # A head in Traditional is looked up as the model reads it.
+        assert all(forced) or not runs.borrowed_line(to_simplified(line))
     assert "".join(c for c, _ in poet.stream(request, seed, options)) == poem.text
     if request.form.line_length < 5:
         assert poem.borrowed_share is None

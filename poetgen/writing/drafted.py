@@ -1,0 +1,91 @@
+"""From the drafts that the sampler leaves to the one poem that is shown, with all that is known of
+it. Reading only: nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+from poetgen.dataset.runs import RunFilter
+from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS
+from poetgen.writing.particles import Draft, SampleResult
+from poetgen.writing.ranking import Appraisal, appraise
+from poetgen.writing.request import Request
+from poetgen.writing.template import Template
+from poetgen.writing.written import WrittenPoem, judge
+
+
+def best_draft(
+    request: Request,
+    template: Template,
+    result: SampleResult,
+    runs: RunFilter | None,
+    *,
+    rank: bool,
+) -> tuple[Draft, Appraisal]:
+    """The draft to show first, and what was found of it.
+
+    Args:
+        request: What was asked for.
+        template: The same in the model's vocabulary.
+        result: What the particles became; at least one draft.
+        runs: The runs of the model's training poems, to see what is borrowed.
+        rank: Whether to take the best of all drafts, or the one that was drawn.
+    """
+    characters = request.form.line_length * request.form.line_count
+    appraised = []
+    # The same tokens may be there many times: particles have ancestors in common.
+    drafts = {d.tokens: d for d in (result.drafts if rank else (result.draft,))}
+    for draft in drafts.values():
+        rows = _rows(request, template, draft)
+        nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
+        appraised.append((draft, appraise(_lines(rows), _forced(rows), nats / characters, runs)))
+    return min(appraised, key=lambda each: each[1].order)
+
+
+def poem_of(
+    request: Request,
+    template: Template,
+    seed: int,
+    model: str,
+    draft: Draft,
+    appraisal: Appraisal,
+) -> WrittenPoem:
+    """The poem of a draft.
+
+    Args:
+        request: What was asked for.
+        template: The same in the model's vocabulary.
+        seed: What it was drawn with.
+        model: The model's name.
+        draft: What was written.
+        appraisal: What was found of it.
+    """
+    rows = _rows(request, template, draft)
+    lines = _lines(rows)
+    return WrittenPoem(
+        lines=lines,
+        marks="".join(row[-1][0] for row in rows),
+        heads=request.heads,
+        form=request.form,
+        seed=seed,
+        model=model,
+        nats_per_character=appraisal.nats_per_character,
+        forced=_forced(rows),
+        cost=appraisal.cost,
+        borrowed_share=appraisal.borrowed_share,
+        **judge(request, lines)._asdict(),
+    )
+
+
+def _rows(request: Request, template: Template, draft: Draft) -> list[list[tuple[str, bool]]]:
+    """For each line, its characters and its mark, each with whether the request fixed it."""
+    spelled = list(template.spell(draft.tokens))
+    step = request.form.line_length + 1
+    return [spelled[i : i + step] for i in range(0, len(spelled), step)]
+
+
+def _lines(rows: list[list[tuple[str, bool]]]) -> tuple[str, ...]:
+    return tuple("".join(character for character, _ in row[:-1]) for row in rows)
+
+
+def _forced(rows: list[list[tuple[str, bool]]]) -> tuple[tuple[bool, ...], ...]:
+    return tuple(tuple(forced for _, forced in row[:-1]) for row in rows)
