@@ -13,7 +13,7 @@ from poetgen.training.options import TrainingOptions
 from poetgen.training.teacher_forcing import Draws, feed_back
 
 
-def make_optimizer(model: Network, options: TrainingOptions) -> torch.optim.AdamW:
+def make_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
     """AdamW over a network's parameters.
 
     Weight decay is for the matrices between layers. Biases hold frequencies and gates that should

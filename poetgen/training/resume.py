@@ -27,9 +27,10 @@ from typing import Any
 import filelock
 import numpy as np
 import torch
+from torch import nn
 
 from poetgen.errors import CheckpointError, TrainingError
-from poetgen.models.network import Network, load_arrays, to_arrays
+from poetgen.models.network import load_arrays, to_arrays
 from poetgen.tensors import read_tensors, write_tensors
 from poetgen.training.recipe import STATE_FOLDER
 
@@ -119,9 +120,9 @@ def refuse_used_folder(folder: Path) -> None:
 def save_snapshot(
     folder: Path,
     position: Position,
-    model: Network,
+    model: nn.Module,
     optimizer: torch.optim.AdamW,
-    average: Network | None = None,
+    average: nn.Module | None = None,
     carried: Sequence[torch.Tensor] = (),
 ) -> None:
     """Write where a run stands, keeping the snapshot before it.
@@ -178,9 +179,9 @@ def read_snapshot(folder: Path) -> Snapshot | None:
 
 def restore(
     snapshot: Snapshot,
-    model: Network,
+    model: nn.Module,
     optimizer: torch.optim.AdamW,
-    average: Network | None = None,
+    average: nn.Module | None = None,
 ) -> None:
     """Fill the networks and the optimiser that `save_snapshot` was given from a snapshot."""
     arrays = snapshot.arrays
