@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from poetgen.dataset.encoded import EncodedCorpus
     from poetgen.training.distributed import Processes
     from poetgen.training.recipe import Recipe
-    from poetgen.training.trainer import Trainer, TrainingProgress
+    from poetgen.training.progress import TrainingProgress
+    from poetgen.training.trainer import Trainer
 
 _SAMPLE = "sample"
 
