@@ -228,7 +228,7 @@ def encode_with(
     forms = _form_codes(names, form_names)
     parts = assign_parts(hash_poems(texts))
     chosen = parts == PARTS.index(part) if part is not None else np.ones(len(texts), np.bool_)
-    contexts = _contexts(corpus, texts, vocabulary, forms, form_names, parts)
+    contexts = _contexts(corpus, vocabulary, forms, form_names, parts, chosen)
     numbers, lengths = numbering.number(list(itertools.compress(texts, chosen)))
     table = Table(numbering, np.unique(numbers).astype(np.int64), vocabulary)
     ids, lengths, characters = table.encode(numbers, lengths)
@@ -240,7 +240,7 @@ def encode_with(
         forms=forms[chosen],
         form_names=form_names,
         unknown=count_unknown(ids),
-        contexts=None if contexts is None else contexts[chosen],
+        contexts=contexts,
     )
 
 
@@ -304,7 +304,8 @@ def _build(
     names = corpus.forms()
     form_names = tuple(sorted(set(names)))
     forms = _form_codes(names, form_names)
-    contexts = _contexts(corpus, texts, vocabulary, forms, form_names, parts)
+    everyone = np.ones(len(texts), np.bool_)
+    contexts = _contexts(corpus, vocabulary, forms, form_names, parts, everyone)
     assert contexts is not None, "this vocabulary has control tokens"
     writers = [_PartWriter(folder, part) for part in PARTS]
     for numbers, block_lengths, block_parts in _blocks(numbered, lengths, parts):
@@ -330,20 +331,23 @@ def _build(
 
 def _contexts(
     corpus: Corpus,
-    texts: Sequence[str],
     vocabulary: Vocabulary,
     forms: npt.NDArray[np.int8],
     form_names: tuple[str, ...],
     parts: npt.NDArray[np.uint8],
+    chosen: npt.NDArray[np.bool_],
 ) -> npt.NDArray[Any] | None:
-    """What a model may be told of every poem; None where the vocabulary has no words for it."""
+    """What a model may be told of the chosen poems; None where the vocabulary has no words for it.
+
+    All but the last are of all the corpus' poems: the training part says what a word of verse is.
+    """
     if not reads_context(vocabulary):
         return None
-    details = corpus.details()
-    training = list(itertools.compress(texts, parts == PARTS.index("train")))
+    details = list(itertools.compress(corpus.details(), chosen))
+    training = list(itertools.compress(corpus.texts(), parts == PARTS.index("train")))
     themes = themes_of([each.title for each in details], training, vocabulary, corpus.info.script)
     dynasties = [each.dynasty for each in details]
-    return contexts_of(vocabulary, forms, form_names, dynasties, themes)
+    return contexts_of(vocabulary, forms[chosen], form_names, dynasties, themes)
 
 
 def _blocks(
