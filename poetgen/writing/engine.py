@@ -1,6 +1,6 @@
 """The network, one step at a time: what the sampler calls a `StepModel`, and its NumPy engine.
 
-`NumpyEngine` runs stacked rnn, lstm and gru cells from a checkpoint's arrays in float32. It needs
+`NumpyEngine` runs stacked cells, of all kinds, from a checkpoint's arrays in float32. It needs
 no torch, whose import alone takes longer than a poem, and it is the independent oracle that the
 torch network is tested against. It knows ids and arrays; nothing of characters, templates or
 random numbers, and nothing of files.
@@ -22,6 +22,7 @@ does 1.2 GFLOP; everything but the matrix products is under 5 % of it. So:
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import itertools
 import os
@@ -79,9 +80,23 @@ class _Layer:
     """The parameters of a recurrent layer: G gates, H units, I inputs."""
 
     weight_input: Floats  # (G·H, I)
-    weight_hidden: Floats  # (G·H, H)
     bias_input: Floats  # (G·H, 1)
-    bias_hidden: Floats  # (G·H, 1)
+    weight_hidden: Floats | None  # (G·H, H); None of a cell whose gates see its input only
+    bias_hidden: Floats | None  # (G·H, 1)
+
+    @classmethod
+    def of(cls, config: ModelConfig, arrays: Mapping[str, npt.NDArray[Any]], layer: int) -> _Layer:
+        found = {
+            name.removesuffix("_l0"): arrays[f"recurrent.{stored}"]
+            for name, stored in cell_named(config.cell).names_in(config, layer).items()
+        }
+        columns = {name: a[:, np.newaxis] for name, a in found.items() if a.ndim == 1}
+        return cls(
+            found["weight_ih"],
+            columns["bias_ih"],
+            found.get("weight_hh"),
+            columns.get("bias_hh"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,8 @@ class _State:
 
 # Takes the products of a layer's two matrices, bias added, (G·H, U) each, which it may overwrite,
 # and its old state; gives its new state, of which the first array is the layer's output, (H, U).
+# Where there is no second matrix, the first product comes twice; where there is no state, what is
+# given is the output alone.
 _Cell: TypeAlias = Callable[[Floats, Floats, "tuple[Floats, ...]"], "tuple[Floats, ...]"]
 
 
@@ -144,6 +161,31 @@ def _gru(from_input: Floats, from_hidden: Floats, state: tuple[Floats, ...]) -> 
     return (hidden,)
 
 
+def _mingru(sums: Floats, _: Floats, state: tuple[Floats, ...]) -> tuple[Floats]:
+    update_gate, candidate = sums.reshape(2, len(sums) // 2, -1)
+    _sigmoid(update_gate)
+    candidate -= state[0]
+    candidate *= update_gate
+    candidate += state[0]
+    return (candidate,)
+
+
+def _minlstm(sums: Floats, _: Floats, state: tuple[Floats, ...]) -> tuple[Floats]:
+    forget_gate, input_gate, candidate = sums.reshape(3, len(sums) // 3, -1)
+    # The share that is kept, f / (f + i), as the logistic function of ln f - ln i.
+    keep = np.logaddexp(0, -input_gate)
+    keep -= np.logaddexp(0, -forget_gate)
+    _sigmoid(keep)
+    hidden = state[0] - candidate
+    hidden *= keep
+    hidden += candidate
+    return (hidden,)
+
+
+def _output(sums: Floats, _: Floats, __: tuple[Floats, ...]) -> tuple[Floats]:
+    return (np.tanh(sums, out=sums),)
+
+
 def _sigmoid(x: Floats) -> None:
     """The logistic function in place, by tanh, which cannot overflow."""
     x *= 0.5
@@ -152,7 +194,14 @@ def _sigmoid(x: Floats) -> None:
     x *= 0.5
 
 
-_CELLS: dict[str, _Cell] = {"rnn": _rnn_tanh, "lstm": _lstm, "gru": _gru}
+_CELLS: dict[str, _Cell] = {
+    "rnn": _rnn_tanh,
+    "lstm": _lstm,
+    "gru": _gru,
+    "mingru": _mingru,
+    "minlstm": _minlstm,
+    "output": _output,
+}
 
 _WORTH_SHARING = 4_000_000
 """Multiplications from which a product is worth two thread switches (about 0.1 ms)."""
@@ -170,7 +219,7 @@ def _default_threads() -> int:
 
 
 class NumpyEngine:
-    """Stacked rnn, lstm or gru in float32.
+    """Stacked cells in float32, with a road past each layer if the network has one.
 
     Args:
         config: The shape of the network.
@@ -191,15 +240,8 @@ class NumpyEngine:
         self._hidden_size = config.hidden_size
         self._cell = _rnn_relu if config.nonlinearity == "relu" else _CELLS[config.cell]
         self._arrays_per_layer = cell_named(config.cell).states
-        self._layers = [
-            _Layer(
-                parameters[f"recurrent.weight_ih_l{layer}"],
-                parameters[f"recurrent.weight_hh_l{layer}"],
-                parameters[f"recurrent.bias_ih_l{layer}"][:, np.newaxis],
-                parameters[f"recurrent.bias_hh_l{layer}"][:, np.newaxis],
-            )
-            for layer in range(config.num_layers)
-        ]
+        self._residual = config.residual
+        self._layers = [_Layer.of(config, parameters, layer) for layer in range(config.num_layers)]
         self._embedding = parameters["embedding.weight"]
         self._projection = parameters["projection.weight"] if config.needs_projection else None
         self._output = self._embedding if config.tie_embeddings else parameters["output.weight"]
@@ -210,7 +252,7 @@ class NumpyEngine:
     @staticmethod
     def runs(config: ModelConfig) -> bool:
         """Whether this engine knows all that a network of this shape does."""
-        return config.cell in _CELLS and config.is_plain
+        return config.cell in _CELLS and dataclasses.replace(config, residual=False).is_plain
 
     def start(self, n: int) -> _State:
         """The state of `n` rows that have seen nothing: zeros, held once for all."""
@@ -249,17 +291,21 @@ class NumpyEngine:
             different, columns = pairs, np.arange(len(pairs))
         parents, tokens = np.divmod(different, self.vocabulary_size)
 
-        layers = []
+        layers: list[tuple[Floats, ...]] = []
         activation = self._embedding[tokens].T  # (E, U)
         for layer, old in zip(self._layers, state.layers, strict=True):
             before = tuple(array[:, parents] for array in old)  # (H, U) each
             from_input = self._product(layer.weight_input, activation)
             from_input += layer.bias_input
-            from_hidden = self._product(layer.weight_hidden, before[0])
-            from_hidden += layer.bias_hidden
+            from_hidden = from_input
+            if layer.weight_hidden is not None and layer.bias_hidden is not None:
+                from_hidden = self._product(layer.weight_hidden, before[0])
+                from_hidden += layer.bias_hidden
             after = self._cell(from_input, from_hidden, before)
-            layers.append(after)
-            activation = after[0]  # (H, U)
+            # The road past the layer; the first has none.
+            past = self._residual and bool(layers)
+            activation = after[0] + activation if past else after[0]  # (H, U)
+            layers.append(after[: self._arrays_per_layer])
         if self._projection is not None:
             activation = self._product(self._projection, activation)  # (E, U)
 

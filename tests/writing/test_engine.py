@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from poetgen.dataset.vocabulary import SPECIALS, Vocabulary
 from poetgen.errors import PoetgenError
+from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
 from poetgen.models.language_model import LanguageModel
 from poetgen.models.network import load_arrays
@@ -67,15 +68,17 @@ def logits_along(model: StepModel, ids: npt.NDArray[np.int64]) -> npt.NDArray[np
 
 @st.composite
 def configs(draw: st.DrawFn) -> ModelConfig:
-    cell = draw(st.sampled_from(["rnn", "lstm", "gru"]))
+    cell = draw(st.sampled_from(sorted(CELLS)))
+    num_layers = draw(st.integers(1, 3))
     return ModelConfig(
         cell=cell,
         vocabulary_size=draw(st.integers(5, 60)),
         embedding_size=draw(st.integers(1, 40)),
         hidden_size=draw(st.integers(1, 40)),
-        num_layers=draw(st.integers(1, 3)),
+        num_layers=num_layers,
         tie_embeddings=draw(st.booleans()),
         nonlinearity=draw(st.sampled_from(["tanh", "relu"])) if cell == "rnn" else "tanh",
+        residual=num_layers > 1 and draw(st.booleans()),
     )
 
 
@@ -92,7 +95,7 @@ def test_numpy_and_torch_agree_on_every_logit_of_any_network(
     )
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_network_of_real_width_agrees_through_a_whole_regulated_poem(
     cell: str, tied: bool
@@ -117,11 +120,30 @@ def test_a_network_of_real_width_agrees_through_a_whole_regulated_poem(
 
 def test_large_weights_saturate_the_gates_without_a_warning() -> None:
     # Warnings are errors here: an overflow in a gate would fail.
-    for cell in ("lstm", "gru", "rnn"):
+    for cell in CELLS:
         config = ModelConfig(cell=cell, vocabulary_size=9, embedding_size=8, hidden_size=8)
         ids = np.arange(9)[np.newaxis]
         arrays = random_arrays(config, scale=1e4)
         assert np.isfinite(logits_along(NumpyEngine(config, arrays), ids)).all()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_deepened_step_is_left_to_torch_which_gives_the_same_step_by_step(
+    cell: str, residual: bool
+) -> None:
+    config = ModelConfig(cell=cell, transition_depth=3, residual=residual, **cast(Any, SMALL))
+    arrays = random_arrays(config)
+    assert not NumpyEngine.runs(config)
+    engine = engine_for(checkpoint_of(config, arrays))
+    assert isinstance(engine, TorchEngine)
+    ids = np.random.default_rng(1).integers(0, 30, (3, 12))
+    np.testing.assert_allclose(
+        logits_along(engine, ids),
+        torch_logits(config, arrays, ids),
+        rtol=TOLERANCE,
+        atol=TOLERANCE,
+    )
 
 
 def engines(config: ModelConfig) -> list[StepModel]:
@@ -132,7 +154,7 @@ def engines(config: ModelConfig) -> list[StepModel]:
 SMALL = {"vocabulary_size": 30, "embedding_size": 12, "hidden_size": 16, "num_layers": 2}
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_rows_that_part_after_a_shared_past_are_as_if_they_had_walked_alone(cell: str) -> None:
     config = ModelConfig(cell=cell, **cast(Any, SMALL))
     ids = np.array(
@@ -152,7 +174,7 @@ def test_rows_that_part_after_a_shared_past_are_as_if_they_had_walked_alone(cell
             )
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_select_moves_drops_and_repeats_rows(cell: str) -> None:
     config = ModelConfig(cell=cell, **cast(Any, SMALL))
     rows = np.array([2, 0, 2, 2])
@@ -169,7 +191,7 @@ def test_select_moves_drops_and_repeats_rows(cell: str) -> None:
         np.testing.assert_allclose(logits[2], logits[3], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_selecting_from_a_fresh_state_gives_a_fresh_state(cell: str) -> None:
     config = ModelConfig(cell=cell, **cast(Any, SMALL))
     for model in engines(config):
@@ -178,7 +200,7 @@ def test_selecting_from_a_fresh_state_gives_a_fresh_state(cell: str) -> None:
         np.testing.assert_allclose(chosen, fresh[[0, 0]], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_joined_states_keep_every_row_in_order(cell: str) -> None:
     config = ModelConfig(cell=cell, **cast(Any, SMALL))
     for model in engines(config):
@@ -197,7 +219,7 @@ def test_joined_states_keep_every_row_in_order(cell: str) -> None:
         np.testing.assert_allclose(logits, alone, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_state_is_a_value_that_stepping_leaves_as_it_was(cell: str) -> None:
     config = ModelConfig(cell=cell, **cast(Any, SMALL))
     for model in engines(config):
@@ -212,7 +234,7 @@ def test_a_state_is_a_value_that_stepping_leaves_as_it_was(cell: str) -> None:
         np.testing.assert_array_equal(model.step(np.array([4, 5]), start)[0], first)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_both_engines_write_the_same_poem_from_the_same_seed(cell: str) -> None:
     # A draw could differ where a rounding error of 1e-6 meets its threshold: about once in 5,000
     # poems. The seeds are fixed, so a machine either passes always or never.
@@ -274,6 +296,7 @@ def test_stepping_on_a_cpu_imports_no_torch() -> None:
 import sys
 import numpy as np
 from types import SimpleNamespace
+from poetgen.models.cells import CELLS
 from poetgen.models.config import ModelConfig
 from poetgen.writing.engine import engine_for
 config = ModelConfig(cell="gru", vocabulary_size=9)
