@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from poetgen.corpus.store import Corpus
     from poetgen.dataset.encoded import EncodedCorpus
     from poetgen.training.distributed import Processes
-    from poetgen.training.recipe import Recipe
     from poetgen.training.progress import TrainingProgress
+    from poetgen.training.recipe import Recipe
     from poetgen.training.trainer import Trainer
 
 _SAMPLE = "sample"
