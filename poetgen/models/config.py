@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from poetgen.dataset.lengths import lengths_known
 from poetgen.errors import TrainingError
 from poetgen.models.cells import cell_named
 
 ARCHITECTURES = ("lm",)
 """What `--architecture` may be; `poetgen.models.network` builds them."""
 
-CONDITIONS = ("prefix",)
+CONDITIONS = ("prefix", "none", "input", "state", "both")
 """What `--condition` may be."""
 
-STOPS = ("eos",)
+STOPS = ("eos", "bernoulli", "length")
 """What `--stop` may be."""
 
 _CHOICES = {
@@ -62,8 +63,9 @@ class ModelConfig:
         residual: Whether each layer above the first adds its input to its output.
         transition_depth: Layers inside a step of the recurrence.
         output_depth: Layers between the state and the scores, those included.
-        condition: A name in `CONDITIONS`: how the network is told a poem's context.
-        stop: A name in `STOPS`: what decides where a poem ends.
+        condition: A name in `CONDITIONS`: how the network is told a poem's context; see
+            `poetgen.models.conditioning`.
+        stop: A name in `STOPS`: what decides where a poem ends; see `poetgen.models.stopping`.
         architecture: A name in `ARCHITECTURES`: lm, one network that reads and writes, or seq2seq,
             one that reads and one that writes, with attention between.
 
@@ -121,11 +123,21 @@ class ModelConfig:
                     hint=f"it must be {' or '.join(choices)}",
                 )
         cell_named(self.cell).check(self)
+        if self.condition in ("state", "both") and not cell_named(self.cell).states:
+            raise TrainingError(
+                f"--condition {self.condition} does not go with --cell {self.cell}",
+                hint="this cell starts from no state; give --condition input",
+            )
 
     @property
     def is_plain(self) -> bool:
         """Whether it is stacked cells between the embedding and the output, and no more."""
         return all(getattr(self, name) == value for name, value in _PLAIN.items())
+
+    @property
+    def output_size(self) -> int:
+        """Width of what the output layer scores."""
+        return self.embedding_size if self.tie_embeddings else self.hidden_size
 
     @property
     def needs_projection(self) -> bool:
@@ -138,12 +150,48 @@ class ModelConfig:
         shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, embedding)}
         for name, shape in cell_named(self.cell).shapes(self).items():
             shapes[f"recurrent.{name}"] = shape
+        shapes |= self._context_shapes() | self._deep_output_shapes()
         if self.needs_projection:
             shapes["projection.weight"] = (embedding, hidden)
         if not self.tie_embeddings:
             shapes["output.weight"] = (vocabulary, hidden)
         shapes["output.bias"] = (vocabulary,)
+        return shapes | self._stop_shapes()
+
+    def _context_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Those of `poetgen.models.conditioning`."""
+        from poetgen.dataset.context import PARTS  # Which imports NumPy.
+
+        told = len(PARTS) * self.embedding_size
+        state = cell_named(self.cell).states * self.num_layers * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.condition in ("input", "both"):
+            shapes["context.to_input.weight"] = (self.embedding_size, told)
+        if self.condition in ("state", "both"):
+            shapes["context.to_state.weight"] = (state, told)
         return shapes
+
+    def _deep_output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Those of `poetgen.models.deep_output`."""
+        hidden = self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.output_depth - 1):
+            shapes[f"deep_output.{layer}.weight"] = (hidden, hidden)
+            shapes[f"deep_output.{layer}.bias"] = (hidden,)
+        return shapes
+
+    def _stop_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Those of `poetgen.models.stopping`."""
+        if self.stop == "bernoulli":
+            return {"stop.unit.weight": (1, self.output_size), "stop.unit.bias": (1,)}
+        if self.stop == "length":
+            known = lengths_known(self.vocabulary_size)
+            return {
+                "stop.lengths.weight": (known, self.output_size),
+                "stop.lengths.bias": (known,),
+                "stop.left.weight": (known + 1, self.embedding_size),
+            }
+        return {}
 
     def parameter_count(self) -> int:
         """The number of trained numbers."""

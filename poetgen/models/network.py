@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +22,24 @@ if TYPE_CHECKING:
 State: TypeAlias = tuple[Tensor, ...]
 """What a network carries from step to step: tensors whose dimension 1 is B, so that anyone can
 select, repeat and join rows without knowing what they mean."""
+
+
+class Scored(NamedTuple):
+    """What a loss has to do with some positions: linear scores to compare, and the rest in nats.
+
+    Attributes:
+        features: (n, F) of the positions whose tokens are scored.
+        weight: (v, F), a row a token; some of the vocabulary or all of it.
+        bias: (v,).
+        targets: (n,) int64, the rows of the tokens that came.
+        nats: A sum, for all other decisions, whatever they are; None where there are none.
+    """
+
+    features: Tensor
+    weight: Tensor
+    bias: Tensor
+    targets: Tensor
+    nats: Tensor | None
 
 
 class OutputLayer(nn.Module):
@@ -61,14 +79,11 @@ class Network(nn.Module, ABC):
         config: Its shape.
         embedding: The vectors of the tokens, (V, E).
         output: The scores of the tokens.
-        scores_are_linear: Whether `logits` is `output` of `features` and no more, so that the loss
-            may be computed with its gradient in one go.
     """
 
     config: ModelConfig
     embedding: nn.Embedding
     output: OutputLayer
-    scores_are_linear: ClassVar[bool] = True
 
     @abstractmethod
     def start(self, n: int) -> State:
@@ -99,6 +114,19 @@ class Network(nn.Module, ABC):
         """The unnormalised log-probabilities of the next token: (…, F) to (…, V)."""
         scores: Tensor = self.output(self.features(hidden), self.embedding.weight)
         return scores
+
+    def scored(self, hidden: Tensor, targets: Tensor) -> Scored:
+        """What the loss needs of N positions: as `logits`, but with the scores still to be made.
+
+        They are the largest thing that training makes: a loss that makes them itself can do so in
+        parts, and with their gradient in one go.
+
+        Args:
+            hidden: What `hidden` gave at these positions, (N, F).
+            targets: The tokens that came, (N,) int64.
+        """
+        weight = self.embedding.weight if self.output.weight is None else self.output.weight
+        return Scored(self.features(hidden), weight, self.output.bias, targets, None)
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Score every next token.

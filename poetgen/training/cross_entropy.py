@@ -83,23 +83,28 @@ def output_loss(
 ) -> Tensor:
     """The mean cross entropy, in nats, of the tokens that a network expects after some positions.
 
+    Other decisions than those between scored tokens (`Network.scored`) are paid for in full.
+
     Args:
         model: The network; its output layer's scores are what is measured.
         hidden: What `Network.hidden` gave at N positions, (N, F).
         targets: The tokens that came, (N,) int64.
         label_smoothing: The share of a target that is every token's alike.
     """
-    fast = hidden.device.type == "cpu" and torch.is_grad_enabled() and model.scores_are_linear
-    if not fast:
-        return functional.cross_entropy(
-            model.logits(hidden), targets, label_smoothing=label_smoothing
-        )
-    bf16 = torch.is_autocast_enabled("cpu")
-    features = model.features(hidden)
-    weight = model.embedding.weight if model.output.weight is None else model.output.weight
-    dtype = torch.get_autocast_dtype("cpu") if bf16 else weight.dtype
-    with torch.autocast("cpu", enabled=False):
-        loss: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            dtype, label_smoothing, features, weight, model.output.bias, targets
-        )
-    return loss
+    features, weight, bias, chosen, nats = model.scored(hidden, targets)
+    fast = hidden.device.type == "cpu" and torch.is_grad_enabled()
+    if not len(chosen):  # All that there was to decide is in `nats`.
+        loss = features.sum() * 0.0
+    elif not fast:
+        scores = functional.linear(features, weight, bias)
+        loss = functional.cross_entropy(scores, chosen, label_smoothing=label_smoothing)
+    else:
+        bf16 = torch.is_autocast_enabled("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if bf16 else weight.dtype
+        with torch.autocast("cpu", enabled=False):
+            loss = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+                dtype, label_smoothing, features, weight, bias, chosen
+            )
+    if nats is None:
+        return loss
+    return (loss * len(chosen) + nats) / len(targets)
