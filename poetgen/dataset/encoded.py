@@ -228,7 +228,7 @@ def encode_with(
     forms = _form_codes(names, form_names)
     parts = assign_parts(hash_poems(texts))
     chosen = parts == PARTS.index(part) if part is not None else np.ones(len(texts), np.bool_)
-    contexts = _contexts(corpus, vocabulary, forms, form_names, parts, chosen)
+    contexts = _contexts(corpus, texts, vocabulary, forms, form_names, parts, chosen)
     numbers, lengths = numbering.number(list(itertools.compress(texts, chosen)))
     table = Table(numbering, np.unique(numbers).astype(np.int64), vocabulary)
     ids, lengths, characters = table.encode(numbers, lengths)
@@ -305,7 +305,7 @@ def _build(
     form_names = tuple(sorted(set(names)))
     forms = _form_codes(names, form_names)
     everyone = np.ones(len(texts), np.bool_)
-    contexts = _contexts(corpus, vocabulary, forms, form_names, parts, everyone)
+    contexts = _contexts(corpus, texts, vocabulary, forms, form_names, parts, everyone)
     assert contexts is not None, "this vocabulary has control tokens"
     writers = [_PartWriter(folder, part) for part in PARTS]
     for numbers, block_lengths, block_parts in _blocks(numbered, lengths, parts):
@@ -331,6 +331,7 @@ def _build(
 
 def _contexts(
     corpus: Corpus,
+    texts: Sequence[str],
     vocabulary: Vocabulary,
     forms: npt.NDArray[np.int8],
     form_names: tuple[str, ...],
@@ -344,7 +345,7 @@ def _contexts(
     if not reads_context(vocabulary):
         return None
     details = list(itertools.compress(corpus.details(), chosen))
-    training = list(itertools.compress(corpus.texts(), parts == PARTS.index("train")))
+    training = list(itertools.compress(texts, parts == PARTS.index("train")))
     themes = themes_of([each.title for each in details], training, vocabulary, corpus.info.script)
     dynasties = [each.dynasty for each in details]
     return contexts_of(vocabulary, forms[chosen], form_names, dynasties, themes)
