@@ -218,6 +218,7 @@ _HUGE = (1 << 40).to_bytes(8, "little")
         (_model(cell="mamba"), "'mamba'"),
         (_model(cell="lstm"), "belongs to another config.json"),
         (_model(num_layers=10**12), "belongs to another config.json"),
+        (_model(transition_depth=10**12), "belongs to another config.json"),
         (_write("vocab.txt", "<pad>\n<bos>\n<eos>\n<unk>\n春\n".encode()), "has 5 tokens.* 11"),
         (_write("vocab.txt", b""), "does not begin with"),
         (_other_vocabulary, "not the vocabulary of this model"),

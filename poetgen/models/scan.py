@@ -100,13 +100,17 @@ def scan_by_rounds(decay: Tensor, new: Tensor, h0: Tensor) -> Tensor:
 
 
 def _scanned(decay: Tensor, new: Tensor, h0: Tensor) -> Tensor:
-    scan = scan_by_steps if decay.device.type == "cpu" else scan_by_rounds
+    scan = scan_by_steps if _goes_by_steps(decay) else scan_by_rounds
     return scan(decay, new, h0)
+
+
+def _goes_by_steps(values: Tensor) -> bool:
+    return values.device.type == "cpu"
 
 
 def _scanned_back(decay: Tensor, gradient: Tensor) -> Tensor:
     """d_t = gradient_t + decay_{t+1} d_{t+1}: (T, B, H)."""
-    if decay.device.type != "cpu":
+    if not _goes_by_steps(decay):
         following = torch.cat((torch.zeros_like(decay[:1]), decay[1:].flip(0)))
         return scan_by_rounds(following, gradient.flip(0), torch.zeros_like(decay[0])).flip(0)
     d_new = torch.empty_like(decay)

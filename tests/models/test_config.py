@@ -29,6 +29,13 @@ def test_a_config_comes_back_from_json_as_it_was(cell: str) -> None:
         ({"cell": "rnn", "nonlinearity": "gelu"}, "--nonlinearity is 'gelu'"),
         ({"cell": "lstm", "nonlinearity": "relu"}, "--nonlinearity relu .* --cell lstm"),
         ({"recurrent_init": "zero"}, "--recurrent-init is 'zero'"),
+        ({"cell": "output", "nonlinearity": "relu"}, "--nonlinearity relu .* --cell output"),
+        ({"residual": True}, "--residual .* --num-layers 1"),
+        ({"transition_depth": 0}, "--transition-depth is 0"),
+        ({"cell": "mingru", "transition_depth": 2}, "--transition-depth 2 .* --cell mingru"),
+        ({"cell": "output", "transition_depth": 2}, "--transition-depth 2 .* --cell output"),
+        ({"cell": "minlstm", "weight_drop": 0.5}, "--weight-drop 0.5 .* --cell minlstm"),
+        ({"cell": "output", "weight_drop": 0.5}, "--weight-drop 0.5 .* --cell output"),
     ],
 )
 def test_a_value_out_of_range_is_an_error_that_names_its_flag(

@@ -22,6 +22,12 @@ def _config(cell: str, nonlinearity: str, num_layers: int) -> ModelConfig:
     )
 
 
+def _built(config: ModelConfig) -> nn.RNNBase:
+    kernel = cell_named(config.cell).build(config)
+    assert isinstance(kernel, nn.RNNBase)
+    return kernel
+
+
 def _drawn(dtype: torch.dtype, *shape: int) -> Tensor:
     # Set after the call that makes it a leaf: a gradient is wanted for it itself.
     return torch.randn(*shape, dtype=dtype).requires_grad_()
@@ -32,7 +38,7 @@ def _both(
 ) -> tuple[tuple[Tensor, tuple[Tensor, ...]], Unrolled, list[Tensor]]:
     """The kernel's outputs and state, the reference's, and all they depend on."""
     torch.manual_seed(1)
-    kernel = cell_named(config.cell).build(config).to(dtype)
+    kernel = _built(config).to(dtype)
     for parameter in kernel.parameters():
         nn.init.normal_(parameter, std=0.5)
     inputs = _drawn(dtype, B, T, E)
@@ -96,7 +102,7 @@ def test_the_gates_that_come_out_are_those_that_made_the_state() -> None:
 def test_a_sequence_in_two_pieces_gives_what_it_gives_whole() -> None:
     torch.manual_seed(0)
     config = _config("lstm", "tanh", 2)
-    kernel, inputs = cell_named("lstm").build(config), torch.randn(B, T, E)
+    kernel, inputs = _built(config), torch.randn(B, T, E)
     whole = unroll(kernel, step_of(config), inputs)
     first = unroll(kernel, step_of(config), inputs[:, :3])
     second = unroll(kernel, step_of(config), inputs[:, 3:], first.state)
