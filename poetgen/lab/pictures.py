@@ -14,6 +14,7 @@ import numpy as np
 from poetgen import files
 from poetgen.book.fonts import Faces
 from poetgen.errors import PoetgenError
+from poetgen.lab.confusion import Confusion
 from poetgen.lab.gates import SUMMARIES, GateTrace
 from poetgen.lab.gradients import AT_START, CLIPPED, UNCLIPPED, WHEN, Reach
 from poetgen.training.plots import find_fonts, format_of
@@ -132,6 +133,41 @@ _TITLES = {
     CLIPPED: "trained, clipped",
     UNCLIPPED: "trained, not clipped",
 }
+
+
+def draw_confusion(found: Confusion, path: Path, *, title: str) -> None:
+    """Draw what poems of each class were taken for: a row a class, a column an answer.
+
+    A cell's colour is its share of its row.
+
+    Args:
+        found: What was counted.
+        path: Where the picture goes; its ending says of which format, PNG or SVG, it is.
+        title: What stands over it.
+
+    Raises:
+        TrainingError: The file's ending is neither.
+        OSError: The picture cannot be written.
+    """
+    families, drawable = find_fonts(_font_for("".join(found.classes)))
+    labels = ["".join(c if c in drawable else _MISSING for c in name) for name in found.classes]
+    shares = found.counts / found.counts.sum(axis=1, keepdims=True).clip(min=1)
+    C = len(labels)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
+        for (i, j), share in np.ndenumerate(shares):
+            ink = "black" if share > 0.6 else "white"
+            text = f"{found.counts[i, j]:,}\n{share:.0%}"
+            axes.text(j, i, text, ha="center", va="center", color=ink)
+        axes.set_xticks(range(C), labels)
+        axes.set_yticks(range(C), labels)
+        axes.set(xlabel="taken for", ylabel="are", title=f"{title}: {found.accuracy:.1%} right")
+        axes.grid(False)
+        figure.colorbar(image, ax=axes, label="share of the row")
+
+    _save(draw, path, (3.6 + 0.9 * C, 2.4 + 0.9 * C), families)
 
 
 def _save(

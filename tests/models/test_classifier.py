@@ -69,7 +69,7 @@ def test_it_learns_which_of_two_tokens_came_first(
     model = make_classifier(encoder, bidirectional, pooling)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     generator = torch.Generator().manual_seed(3)
-    for _ in range(300):
+    for _ in range(200):
         ids, lengths, labels = texts_of_order(generator)
         loss = functional.cross_entropy(model(ids, lengths), labels)
         optimizer.zero_grad()

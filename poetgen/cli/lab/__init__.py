@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from poetgen.cli.lab.classify import classify
 from poetgen.cli.lab.gates import gates
 from poetgen.cli.lab.gradients import gradients
 
@@ -14,9 +15,11 @@ def lab() -> None:
 
     \b
     poetgen lab gates my-run 小窗灯火夜读书      what its gates do over a line
+    poetgen lab classify --encoder tree          tell poems apart, by dynasty or form
     poetgen lab gradients                        how far back a gradient reaches, per cell
     """  # noqa: D301
 
 
+lab.add_command(classify)
 lab.add_command(gates)
 lab.add_command(gradients)
