@@ -18,6 +18,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from poetgen.checkpoint import Checkpoint
 from poetgen.corpus.script import to_simplified
@@ -129,7 +130,9 @@ def trace_gates(checkpoint: Checkpoint, text: str, layer: int | None = None) -> 
     tokens, ids = _tokens_of(poem, checkpoint.vocabulary, checkpoint.tokenizer)
 
     model = from_checkpoint(checkpoint)
-    assert isinstance(model, LanguageModel)  # Since it is plain.
+    # Since it is plain.
+    assert isinstance(model, LanguageModel)
+    assert isinstance(model.recurrent, nn.RNNBase)
     before = context_ids(checkpoint.vocabulary)
     read = torch.tensor([[*before, BOS, *ids]])
     unrolled = unroll(model.recurrent, step_of(config), model.embedding(read))

@@ -17,6 +17,7 @@ from poetgen.errors import PoetgenError
 from poetgen.lab.confusion import Confusion
 from poetgen.lab.gates import SUMMARIES, GateTrace
 from poetgen.lab.gradients import AT_START, CLIPPED, UNCLIPPED, WHEN, Reach
+from poetgen.lab.rtrl_costs import BPTT, RTRL, Costs
 from poetgen.training.plots import find_fonts, format_of
 from poetgen.verse.poem import is_han
 
@@ -133,6 +134,52 @@ _TITLES = {
     CLIPPED: "trained, clipped",
     UNCLIPPED: "trained, not clipped",
 }
+
+
+def draw_costs(found: Sequence[Costs], path: Path) -> None:
+    """Draw what real-time recurrent learning and backpropagation through time cost.
+
+    Bytes above, seconds below; along the hidden size on the left, at the longest sequence, and
+    along the steps on the right, at the largest hidden size.
+
+    Args:
+        found: At least one.
+        path: Where the picture goes; its ending says of which format, PNG or SVG, it is.
+
+    Raises:
+        TrainingError: The file's ending is neither.
+        OSError: The picture cannot be written.
+    """
+    largest, longest = max(c.hidden_size for c in found), max(c.steps for c in found)
+    columns = (
+        (f"hidden size, at {longest} steps", [c for c in found if c.steps == longest]),
+        (f"steps, at hidden size {largest}", [c for c in found if c.hidden_size == largest]),
+    )
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(2, 2, sharex="col", sharey="row")
+        for (label, some), column, size in zip(
+            columns, panels.T, ("hidden_size", "steps"), strict=True
+        ):
+            for number, network in enumerate(dict.fromkeys(costs.network for costs in some)):
+                mine = [costs for costs in some if costs.network == network]
+                x = [getattr(costs, size) for costs in mine]
+                for method, style in ((RTRL, "-o"), (BPTT, "--s")):
+                    prices = [costs.prices[method] for costs in mine]
+                    line = {"color": f"C{number % 10}", "markersize": 4}
+                    name = f"{network.name}, {method.upper()}"
+                    column[0].plot(x, [price.peak for price in prices], style, label=name, **line)
+                    column[1].plot(x, [price.seconds for price in prices], style, **line)
+            for axes in column:
+                axes.set_xscale("log", base=2)
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.set_yscale("log")
+            column[1].set_xlabel(label)
+        panels[0, 0].set_ylabel("bytes held at most")
+        panels[1, 0].set_ylabel("seconds a gradient")
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right upper")
+
+    _save(draw, path, (9.0, 6.0), find_fonts()[0])
 
 
 def draw_confusion(found: Confusion, path: Path, *, title: str) -> None:

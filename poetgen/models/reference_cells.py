@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from poetgen.errors import TrainingError
 from poetgen.models.config import ModelConfig
 
 LayerState: TypeAlias = tuple[Tensor, ...]
@@ -48,7 +49,7 @@ class LayerParameters:
     bias_hh: Tensor
 
     @classmethod
-    def of(cls, layers: nn.RNNBase, layer: int) -> LayerParameters:
+    def of(cls, layers: nn.Module, layer: int) -> LayerParameters:
         """Those of one of a network's layers, counted from 0; not copied."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         return cls(*(layers.get_parameter(f"{name}_l{layer}") for name in names))
@@ -146,7 +147,16 @@ _STEPS: dict[str, Step] = {"rnn": rnn_tanh_step, "lstm": lstm_step, "gru": gru_s
 
 
 def step_of(config: ModelConfig) -> Step:
-    """The step of a network's cell."""
+    """The step of a network's cell.
+
+    Raises:
+        TrainingError: It has none here.
+    """
+    if config.cell not in _STEPS:
+        raise TrainingError(
+            f"the cell {config.cell} has no step-by-step reference, so its steps cannot be shown",
+            hint=f"the cells that have one are {', '.join(_STEPS)}",
+        )
     return rnn_relu_step if config.nonlinearity == "relu" else _STEPS[config.cell]
 
 
