@@ -69,7 +69,7 @@ def draw_gates(
             axes.set_xticks(range(T), labels)
             axes.grid(False)
 
-    _save(draw, path, (max(6.0, 2.5 + 0.26 * T), max(4.5, 2.2 + 0.24 * T)), families)
+    save_picture(draw, path, (max(6.0, 2.5 + 0.26 * T), max(4.5, 2.2 + 0.24 * T)), families)
     return {c for token in trace.tokens for c in token if c not in drawable}
 
 
@@ -126,7 +126,7 @@ def draw_gradients(found: Sequence[Reach], path: Path) -> None:
         panels[0].plot([], [], "x", color="gray", label="limit by the Jacobians")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
 
-    _save(draw, path, (2.5 + 3.6 * len(times), 4.5), find_fonts()[0])
+    save_picture(draw, path, (2.5 + 3.6 * len(times), 4.5), find_fonts()[0])
 
 
 _TITLES = {
@@ -179,7 +179,7 @@ def draw_costs(found: Sequence[Costs], path: Path) -> None:
         panels[1, 0].set_ylabel("seconds a gradient")
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right upper")
 
-    _save(draw, path, (9.0, 6.0), find_fonts()[0])
+    save_picture(draw, path, (9.0, 6.0), find_fonts()[0])
 
 
 def draw_confusion(found: Confusion, path: Path, *, title: str) -> None:
@@ -214,10 +214,10 @@ def draw_confusion(found: Confusion, path: Path, *, title: str) -> None:
         axes.grid(False)
         figure.colorbar(image, ax=axes, label="share of the row")
 
-    _save(draw, path, (3.6 + 0.9 * C, 2.4 + 0.9 * C), families)
+    save_picture(draw, path, (3.6 + 0.9 * C, 2.4 + 0.9 * C), families)
 
 
-def _save(
+def save_picture(
     draw: Callable[[Figure], None], path: Path, size: tuple[float, float], families: list[str]
 ) -> None:
     """Write the picture that `draw` makes; what was at `path` is replaced at the end."""
