@@ -146,7 +146,13 @@ class _Sectioned(click.Command):
 @click.option(
     "--architecture",
     type=click.Choice(ARCHITECTURES),
-    help="One network that reads and writes, or one for each.  [default: lm]",
+    help="lm: one network reads and writes. seq2seq: an encoder reads the lines so far, a decoder "
+    "with attention writes the next.  [default: lm]",
+)
+@click.option(
+    "--bidirectional/--no-bidirectional",
+    default=None,
+    help="Whether the encoder of seq2seq reads backwards too.  [default: it does]",
 )
 @click.option(
     "--condition",
@@ -297,13 +303,12 @@ def _trainer(
     resume: bool,
     processes: Processes,
 ) -> Trainer:
-    from poetgen.models.config import ModelConfig
     from poetgen.training.trainer import Trainer
 
     info = source.info
     return Trainer(
         encoded,
-        ModelConfig(vocabulary_size=len(encoded.vocabulary), **recipe.model),
+        recipe.network(encoded.vocabulary),
         recipe.training,
         folder,
         source={

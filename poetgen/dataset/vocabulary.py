@@ -16,6 +16,7 @@ from typing import Self
 
 from poetgen import files
 from poetgen.errors import VocabularyError
+from poetgen.verse.poem import MARKS
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
@@ -123,6 +124,11 @@ class Vocabulary:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; specials and control tokens give nothing."""
         return "".join(self.tokens[i] for i in ids if not _is_control(self.tokens[i]))
+
+    @property
+    def line_ends(self) -> tuple[int, ...]:
+        """The ids of the marks that end a line of verse, as far as they are known."""
+        return tuple(sorted(self._ids[mark] for mark in MARKS if mark in self._ids))
 
     @property
     def sha256(self) -> str:

@@ -11,7 +11,7 @@ from poetgen.dataset.lengths import lengths_known
 from poetgen.errors import TrainingError
 from poetgen.models.cells import cell_named
 
-ARCHITECTURES = ("lm",)
+ARCHITECTURES = ("lm", "seq2seq")
 """What `--architecture` may be; `poetgen.models.network` builds them."""
 
 CONDITIONS = ("prefix", "none", "input", "state", "both")
@@ -36,6 +36,14 @@ _PLAIN = {
     "condition": "prefix",
     "stop": "eos",
 }
+
+
+_OF_SEQ2SEQ = {
+    "condition": ("prefix", "its encoder reads what is told before every line"),
+    "stop": ("eos", "it writes line by line and cannot count to a poem's end"),
+    "output_depth": (1, "a layer stands between its state and the scores already"),
+}
+"""Fields of which seq2seq has one value only, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,10 @@ class ModelConfig:
         stop: A name in `STOPS`: what decides where a poem ends; see `poetgen.models.stopping`.
         architecture: A name in `ARCHITECTURES`: lm, one network that reads and writes, or seq2seq,
             one that reads and one that writes, with attention between.
+        bidirectional: Whether what only reads, the encoder of seq2seq, reads backwards too; None
+            becomes True where there is one.
+        line_ends: The ids of the tokens that end a line, which seq2seq goes by. Without any, it
+            takes a poem for one line.
 
     Raises:
         TrainingError: A value out of range; the message names the flag that sets it.
@@ -91,6 +103,8 @@ class ModelConfig:
     condition: str = "prefix"
     stop: str = "eos"
     architecture: str = "lm"
+    bidirectional: bool | None = None
+    line_ends: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         cell_named(self.cell)
@@ -123,16 +137,43 @@ class ModelConfig:
                     hint=f"it must be {' or '.join(choices)}",
                 )
         cell_named(self.cell).check(self)
+        self._check_architecture()
         if self.condition in ("state", "both") and not cell_named(self.cell).states:
             raise TrainingError(
                 f"--condition {self.condition} does not go with --cell {self.cell}",
                 hint="this cell starts from no state; give --condition input",
             )
 
+    def _check_architecture(self) -> None:
+        reads = self.architecture == "seq2seq"
+        if self.bidirectional is None:
+            object.__setattr__(self, "bidirectional", reads)
+        if self.bidirectional and not reads:
+            raise TrainingError(
+                f"--bidirectional does not go with --architecture {self.architecture}",
+                hint="reading backwards, a language model would see what it is to predict; the "
+                "encoder of --architecture seq2seq reads lines that are finished, in both "
+                "directions",
+            )
+        for name, (needed, reason) in _OF_SEQ2SEQ.items():
+            value = getattr(self, name)
+            if reads and value != needed:
+                raise TrainingError(
+                    f"--architecture seq2seq does not go with --{name.replace('_', '-')} {value}",
+                    hint=f"{reason}; give {needed}",
+                )
+        if not all(0 < id_ < self.vocabulary_size for id_ in self.line_ends):
+            raise TrainingError(f"a line cannot end with the tokens {self.line_ends}")
+
     @property
     def is_plain(self) -> bool:
         """Whether it is stacked cells between the embedding and the output, and no more."""
         return all(getattr(self, name) == value for name, value in _PLAIN.items())
+
+    @property
+    def lengths_in(self) -> int | None:
+        """As `Batches` takes it: the size of the vocabulary where a poem's length is said."""
+        return self.vocabulary_size if self.stop == "length" else None
 
     @property
     def output_size(self) -> int:
@@ -148,6 +189,13 @@ class ModelConfig:
         """Every parameter of the network by the name that it has in a checkpoint."""
         vocabulary, embedding, hidden = self.vocabulary_size, self.embedding_size, self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, embedding)}
+        if self.architecture == "seq2seq":
+            from poetgen.models.shapes import seq2seq_shapes
+
+            shapes |= seq2seq_shapes(self)
+            if not self.tie_embeddings:
+                shapes["output.weight"] = (vocabulary, hidden)
+            return shapes | {"output.bias": (vocabulary,)}
         for name, shape in cell_named(self.cell).shapes(self).items():
             shapes[f"recurrent.{name}"] = shape
         shapes |= self._context_shapes() | self._deep_output_shapes()
@@ -205,7 +253,7 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `from_dict` is the way back."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "line_ends": list(self.line_ends)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -215,10 +263,13 @@ class ModelConfig:
             TrainingError: A field that is unknown, of the wrong type, or out of range.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
+        values = dict(values)
+        if isinstance(ends := values.get("line_ends"), list) and all(type(i) is int for i in ends):
+            values["line_ends"] = tuple(ends)
         for name, value in values.items():
             if name not in fields:
                 raise TrainingError(f"a model has no field '{name}'")
-            default = fields[name].default
+            default = False if name == "bidirectional" else fields[name].default
             wanted = (int, float) if isinstance(default, float) else type(default)
             if not isinstance(value, wanted) or (
                 isinstance(value, bool) and not isinstance(default, bool)

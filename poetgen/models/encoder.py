@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
 from poetgen.models.dropout import locked_dropout
+from poetgen.models.shapes import single_layer
 
 EMBEDDING_SCALE = 0.3
 """Standard deviation of the token vectors at the start. There is no output layer tied to them, as
@@ -49,8 +50,89 @@ class Encoded(NamedTuple):
     last: Tensor
 
 
-class Encoder(nn.Module):
-    """Recurrent layers that read texts in both directions, or in one.
+class BothWays(nn.Module):
+    """Recurrent layers that read sequences of vectors in both directions, or in one.
+
+    Args:
+        config: Their shape and number, as of a language model. Its dropout is the share of units
+            dropped in training on the way into each layer and out of the last, the same at every
+            step (`poetgen.models.dropout`).
+        bidirectional: Whether to read backwards too.
+    """
+
+    def __init__(self, config: ModelConfig, bidirectional: bool = True) -> None:
+        super().__init__()
+        self.bidirectional, self.dropout = bidirectional, config.dropout
+        self.output_size = config.hidden_size * (2 if bidirectional else 1)
+        """D."""
+        self._config = config
+
+        def layers() -> nn.ModuleList:
+            built = nn.ModuleList()
+            for i in range(config.num_layers):
+                width = self.output_size if i else config.embedding_size
+                built.append(cell_named(config.cell).build(single_layer(config, width)))
+            return built
+
+        self.onward = layers()
+        self.back = layers() if bidirectional else None
+
+    def run(self, inputs: Tensor, turned: Tensor) -> Tensor:
+        """Read vectors.
+
+        Args:
+            inputs: (B, S, E).
+            turned: (B, S) int64, where each place takes its vector from on the way back. Turned
+                twice, a row must be as it was.
+
+        Returns:
+            (B, S, D).
+        """
+        outputs = inputs
+        for i, onward in enumerate(self.onward):
+            outputs = self._drop(outputs)
+            ways = [onward(outputs)[0]]  # (B, S, H)
+            if self.back is not None:
+                # Turned round, read, and turned round again: turning twice changes nothing.
+                ways.append(_take(self.back[i](_take(outputs, turned))[0], turned))
+            made = torch.cat(ways, dim=2)  # (B, S, D)
+            outputs = made + outputs if i and self._config.residual else made
+        return self._drop(outputs)
+
+    def ends(self, outputs: Tensor, last: Tensor, first: Tensor) -> Tensor:
+        """Where each direction ended.
+
+        Args:
+            outputs: What `run` gave, (B, S, D).
+            last: (B, n) int64, the places where the way onward ended.
+            first: (B, n) int64, the places where the way back ended.
+
+        Returns:
+            (B, n, D).
+        """
+        ends = _take(outputs, last)
+        if self.back is None:
+            return ends
+        H = self.output_size // 2
+        return torch.cat((ends[..., :H], _take(outputs[..., H:], first)), dim=2)
+
+    def _drop(self, features: Tensor) -> Tensor:
+        return locked_dropout(features, self.dropout) if self.training else features
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Give every parameter the value that training starts from.
+
+        Args:
+            generator: Where the numbers come from; None for torch's global one.
+        """
+        for layers in (self.onward, self.back or ()):
+            for layer in layers:
+                initialise_recurrent(layer, self._config, generator)
+
+
+class Encoder(BothWays):
+    """Token vectors and recurrent layers that read texts in both directions, or in one.
 
     Args:
         vocabulary_size: Number of tokens.
@@ -59,8 +141,7 @@ class Encoder(nn.Module):
         cell: A name in `poetgen.models.cells.CELLS`.
         num_layers: Layers, one on top of the other.
         bidirectional: Whether to read backwards too.
-        dropout: Share of units dropped in training on the way into each layer and out of the last,
-            the same at every token of a text (`poetgen.models.dropout`).
+        dropout: As of `BothWays`.
 
     Raises:
         TrainingError: A value out of range; the message names the flag that sets it.
@@ -76,32 +157,16 @@ class Encoder(nn.Module):
         bidirectional: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.bidirectional, self.dropout = bidirectional, dropout
-        self.output_size = hidden_size * (2 if bidirectional else 1)
-        """D."""
-        self._cell = cell_named(cell)
-
-        def layers() -> nn.ModuleList:
-            built = nn.ModuleList()
-            for layer in range(num_layers):
-                width = self.output_size if layer else embedding_size
-                built.append(
-                    self._cell.build(
-                        ModelConfig(
-                            cell=cell,
-                            vocabulary_size=vocabulary_size,
-                            embedding_size=width,
-                            hidden_size=hidden_size,
-                            dropout=dropout,
-                        )
-                    )
-                )
-            return built
-
+        config = ModelConfig(
+            cell=cell,
+            vocabulary_size=vocabulary_size,
+            embedding_size=embedding_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            dropout=dropout,
+        )
+        super().__init__(config, bidirectional)
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
-        self.onward = layers()
-        self.back = layers() if bidirectional else None
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Encoded:
         """Read texts.
@@ -116,48 +181,40 @@ class Encoder(nn.Module):
         """Read texts that are vectors already: (B, S, E), and their lengths, (B,), from 1 to S."""
         S = inputs.shape[1]
         real = mask_of(lengths, S)  # (B, S)
-        turned = _turned(lengths, S)  # (B, S)
-        outputs = inputs
-        for layer, onward in enumerate(self.onward):
-            outputs = self._drop(outputs)
-            ways = [onward(outputs)[0]]  # (B, S, H)
-            if self.back is not None:
-                # Turned round, read, and turned round again: turning twice changes nothing.
-                ways.append(_take(self.back[layer](_take(outputs, turned))[0], turned))
-            outputs = torch.cat(ways, dim=2)  # (B, S, D)
-        outputs = self._drop(outputs) * real.unsqueeze(2)
-        ends = outputs[torch.arange(len(lengths), device=lengths.device), lengths - 1]  # (B, D)
-        if self.back is None:
-            return Encoded(outputs, ends)
-        H = self.output_size // 2
-        return Encoded(outputs, torch.cat((ends[:, :H], outputs[:, 0, H:]), dim=1))
-
-    def _drop(self, features: Tensor) -> Tensor:
-        return locked_dropout(features, self.dropout) if self.training else features
+        outputs = self.run(inputs, _turned(lengths, S)) * real.unsqueeze(2)  # (B, S, D)
+        last = lengths.unsqueeze(1) - 1  # (B, 1)
+        return Encoded(outputs, self.ends(outputs, last, torch.zeros_like(last)).squeeze(1))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Give every parameter the value that training starts from.
+        """As `BothWays.initialise`, and the token vectors."""
+        self.embedding.weight.normal_(0.0, EMBEDDING_SCALE, generator=generator)
+        super().initialise(generator)
 
-        As in a language model: matrices into a layer Glorot uniform and recurrent ones orthogonal,
-        each gate by itself; biases zero, but 1 of the LSTM's forget gate, which begins by keeping.
 
-        Args:
-            generator: Where the numbers come from; None for torch's global one.
-        """
-        for name, parameter in self.named_parameters():
-            if name == "embedding.weight":
-                parameter.normal_(0.0, EMBEDDING_SCALE, generator=generator)
-            elif parameter.dim() < 2:
-                parameter.zero_()
-                if self._cell.name == "lstm" and "bias_ih" in name:
-                    parameter.chunk(4)[1].fill_(1.0)  # i f g o
+@torch.no_grad()
+def initialise_recurrent(
+    layers: nn.Module, config: ModelConfig, generator: torch.Generator | None = None
+) -> None:
+    """Give recurrent layers the values that training starts from.
+
+    As in a language model: matrices into a layer Glorot uniform and recurrent ones orthogonal, or
+    the identity, each gate by itself; biases zero, but the forget gate's.
+    """
+    cell = cell_named(config.cell)
+    for name, parameter in layers.named_parameters():
+        if parameter.dim() < 2:
+            parameter.zero_()
+            if cell.forget_gate is not None and "bias_ih" in name:
+                parameter.chunk(cell.gates)[cell.forget_gate].fill_(config.forget_bias)
+            continue
+        for gate in parameter.chunk(cell.gates):
+            if "weight_hh" not in name:
+                nn.init.xavier_uniform_(gate, generator=generator)
+            elif config.recurrent_init == "identity":
+                nn.init.eye_(gate)
             else:
-                for gate in parameter.chunk(self._cell.gates):
-                    if "weight_hh" in name:
-                        nn.init.orthogonal_(gate, generator=generator)
-                    else:
-                        nn.init.xavier_uniform_(gate, generator=generator)
+                nn.init.orthogonal_(gate, generator=generator)
 
 
 def mask_of(lengths: Tensor, size: int) -> Tensor:
@@ -175,5 +232,5 @@ def _turned(lengths: Tensor, size: int) -> Tensor:
 
 
 def _take(features: Tensor, places: Tensor) -> Tensor:
-    """(B, S, F) at places (B, S): (B, S, F), row by row."""
-    return features.gather(1, places.unsqueeze(2).expand_as(features))
+    """(B, S, F) at places (B, n): (B, n, F), row by row."""
+    return features.gather(1, places.unsqueeze(2).expand(-1, -1, features.shape[2]))

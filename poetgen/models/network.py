@@ -7,7 +7,7 @@ Shapes: B poems side by side, T tokens, F features of a position, V vocabulary_s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 State: TypeAlias = tuple[Tensor, ...]
 """What a network carries from step to step: tensors whose dimension 1 is B, so that anyone can
-select, repeat and join rows without knowing what they mean."""
+select and repeat rows without knowing what they mean; `joined` puts rows together."""
 
 
 class Scored(NamedTuple):
@@ -157,7 +157,16 @@ def _language_model(config: ModelConfig) -> Network:
     return LanguageModel(config)
 
 
-_BUILDERS: dict[str, Callable[[ModelConfig], Network]] = {"lm": _language_model}
+def _seq2seq(config: ModelConfig) -> Network:
+    from poetgen.models.seq2seq import Seq2Seq
+
+    return Seq2Seq(config)
+
+
+_BUILDERS: dict[str, Callable[[ModelConfig], Network]] = {
+    "lm": _language_model,
+    "seq2seq": _seq2seq,
+}
 """Of each name in `poetgen.models.config.ARCHITECTURES`."""
 
 
@@ -169,7 +178,26 @@ def build_network(config: ModelConfig) -> Network:
     return _BUILDERS[config.architecture](config)
 
 
-def to_arrays(model: Network) -> dict[str, np.ndarray]:
+def joined(states: Sequence[State]) -> State:
+    """The state that has the rows of all `states`, in order.
+
+    A network may keep more of what it read the longer it has read. Where states of unlike sizes
+    meet, the smaller is filled with zeros, which are no row's own.
+    """
+    return tuple(torch.cat(_of_one_size(tensors), dim=1) for tensors in zip(*states, strict=True))
+
+
+def _of_one_size(tensors: Sequence[Tensor]) -> list[Tensor]:
+    size = max(map(len, tensors))
+    return [
+        functional.pad(tensor, (0, 0) * (tensor.dim() - 1) + (0, size - len(tensor)))
+        if len(tensor) < size
+        else tensor
+        for tensor in tensors
+    ]
+
+
+def to_arrays(model: nn.Module) -> dict[str, np.ndarray]:
     """A copy of every parameter as a float32 array, by its name in a checkpoint."""
     return {
         name: tensor.detach().to("cpu", torch.float32, copy=True).numpy()
@@ -177,7 +205,7 @@ def to_arrays(model: Network) -> dict[str, np.ndarray]:
     }
 
 
-def load_arrays(model: Network, arrays: dict[str, np.ndarray]) -> None:
+def load_arrays(model: nn.Module, arrays: dict[str, np.ndarray]) -> None:
     """Fill a network with what `to_arrays` gave."""
     model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
 

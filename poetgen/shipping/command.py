@@ -25,6 +25,7 @@ def training_command(config: Mapping[str, Any]) -> str:
     try:
         options = TrainingOptions.from_dict(config["training"])
         wanted = {**ModelConfig.from_dict(config["model"]).to_dict(), **dataclasses.asdict(options)}
+        del wanted["line_ends"]  # The vocabulary gives them.
     except (TrainingError, TypeError):
         return ""
     corpus, cell = str(config["corpus"].get("name", "")), config["model"]["cell"]
@@ -42,6 +43,7 @@ def _given(wanted: Mapping[str, Any], corpus: str, preset: str, cell: str) -> di
     recipe = Recipe.of_flags(corpus, preset, {"cell": cell})
     model = ModelConfig(vocabulary_size=wanted["vocabulary_size"], **recipe.model)
     there = {**model.to_dict(), **dataclasses.asdict(recipe.training)}
+    there["bidirectional"] = wanted["architecture"] == "seq2seq"  # Where nobody says otherwise.
     return {
         name: value
         for name, value in wanted.items()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from poetgen import files
+from poetgen.dataset.vocabulary import Vocabulary
 from poetgen.errors import TrainingError
 from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
@@ -19,7 +20,8 @@ from poetgen.training.options import BUDGETS, RECIPE, TrainingOptions, flag_of, 
 STATE_FOLDER = "training_state"
 
 _CELL = "lstm"  # Where none is asked for; as in `ModelConfig`.
-_MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)} - {"vocabulary_size"}
+_OF_THE_VOCABULARY = {"vocabulary_size", "line_ends"}
+_MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)} - _OF_THE_VOCABULARY
 _TRAINING_FIELDS = {field.name for field in dataclasses.fields(TrainingOptions)}
 
 
@@ -29,7 +31,7 @@ class Recipe:
 
     Attributes:
         corpus: The corpus, as a name or an absolute path.
-        model: Fields of `ModelConfig`, but the vocabulary's size, which the corpus gives.
+        model: Fields of `ModelConfig`, but those that the vocabulary gives; see `network`.
         training: The options.
     """
 
@@ -92,6 +94,14 @@ class Recipe:
             corpus=corpus or self.corpus,
             model=self.model,
             training=TrainingOptions(**_with_one_budget(training, given)),
+        )
+
+    def network(self, vocabulary: Vocabulary) -> ModelConfig:
+        """The shape of the network that reads and writes the tokens of `vocabulary`."""
+        return ModelConfig(
+            vocabulary_size=len(vocabulary),
+            line_ends=vocabulary.line_ends if self.model.get("architecture") == "seq2seq" else (),
+            **self.model,
         )
 
     def save(self, folder: Path) -> None:

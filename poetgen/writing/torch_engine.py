@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from poetgen.errors import PoetgenError
-from poetgen.models.network import State, from_checkpoint
+from poetgen.models.network import State, from_checkpoint, joined
 
 if TYPE_CHECKING:
     from poetgen.checkpoint import Checkpoint
@@ -48,7 +48,7 @@ class TorchEngine:
 
     def join(self, states: Sequence[State]) -> State:
         """The state that has the rows of all `states`, in order."""
-        return tuple(torch.cat(tensors, dim=1) for tensors in zip(*states, strict=True))
+        return joined(states)
 
     def step(
         self, ids: npt.NDArray[np.int64], state: State
