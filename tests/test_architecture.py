@@ -30,6 +30,7 @@ FLOORS = (
         "poetgen.models.min_cells",
         "poetgen.models.output_recurrence",
         "poetgen.models.scan",
+        "poetgen.models.shapes",
         "poetgen.models.stack",
     ),
     ("poetgen.checkpoint",),

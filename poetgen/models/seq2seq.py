@@ -69,14 +69,14 @@ class _Written(NamedTuple):
 
     Attributes:
         ids: (N, B) int64, the tokens so far; PAD behind a row's own.
-        count: (1, B) int64, how many of them are a row's own.
+        own: (1, B) int64, how many of them are a row's own.
         source: (S, B, D), what the line in hand may look at.
         size: (1, B) int64, how much of `source` is a row's own; 0 before a first line begins.
         decoder: The decoder's state, (L, B, H) each.
     """
 
     ids: Tensor
-    count: Tensor
+    own: Tensor
     source: Tensor
     size: Tensor
     decoder: State
@@ -139,7 +139,7 @@ class Seq2Seq(Network):
                 hidden, before = self._step(tokens, before)
                 found.append(hidden)
             return torch.stack(found, dim=1), _packed(before)
-        places = before.count.t() + torch.arange(ids.shape[1], device=ids.device)  # (B, T)
+        places = before.own.t() + torch.arange(ids.shape[1], device=ids.device)  # (B, T)
         so_far = _grown(before.ids, int(places.max()) + 1).t().scatter(1, places, ids)
         hidden, after, _ = self._read(so_far, places[:, -1] + 1)
         return hidden.gather(1, places.unsqueeze(2).expand(-1, -1, hidden.shape[2])), after
@@ -235,7 +235,7 @@ class Seq2Seq(Network):
         dropped = drop_recurrent_weights(decoder, self.config.weight_drop if self.training else 0.0)
 
         places, outputs, ended, finals = [], [], [], []
-        for length in lengths.unique().tolist():
+        for length in torch.unique(lengths).tolist():
             chosen = (lengths == length).nonzero().squeeze(1)  # (k,)
             at = (rows[chosen] * N + opened[chosen]).unsqueeze(1)
             at = at + torch.arange(length, device=at.device)  # (k, length)
@@ -277,7 +277,7 @@ class Seq2Seq(Network):
             ends = torch.cat((ends[:, :H], source[rows, first][:, H:]), dim=1)
         start = torch.tanh(self.bridge(ends)).to(self.embedding.weight.dtype)  # (n, states·L·H)
         return tuple(
-            part.unflatten(1, (L, H)).transpose(0, 1).contiguous()
+            part.reshape(-1, L, H).transpose(0, 1).contiguous()
             for part in start.chunk(self._cell.states, dim=1)
         )
 
@@ -290,9 +290,9 @@ class Seq2Seq(Network):
 
     def _step(self, tokens: Tensor, before: _Written) -> tuple[Tensor, _Written]:
         """Read one token a row, (B,): as `hidden` does, (B, H + D)."""
-        count = before.count + 1
+        count = before.own + 1
         so_far = _grown(before.ids, int(count.max()))
-        so_far = so_far.scatter(0, before.count, tokens.unsqueeze(0))
+        so_far = so_far.scatter(0, before.own, tokens.unsqueeze(0))
         source, size, decoder = before.source, before.size, before.decoder
         opening = torch.isin(tokens, self._openers).nonzero().squeeze(1)  # rows, (k,)
         if len(opening):
@@ -366,14 +366,14 @@ def _packed(written: _Written) -> State:
 
 
 def _unpacked(state: State) -> _Written:
-    return _Written(*state[:4], decoder=state[4:])
+    ids, own, source, size, *decoder = state
+    return _Written(ids, own, source, size, tuple(decoder))
 
 
 def _grown(tensor: Tensor, size: int) -> Tensor:
     """As many rows as asked for: the first ones, or zeros after them."""
-    return functional.pad(
-        tensor[:size], (0, 0) * (tensor.dim() - 1) + (0, size - len(tensor[:size]))
-    )
+    kept = tensor[:size]
+    return functional.pad(kept, (0, 0) * (tensor.dim() - 1) + (0, size - len(kept)))
 
 
 def _as_torch_has_it(state: State) -> Tensor | State:
