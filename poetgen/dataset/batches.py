@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from poetgen.dataset.context import withhold
 from poetgen.dataset.encoded import EncodedSplit
+from poetgen.dataset.lengths import length_id
 from poetgen.dataset.vocabulary import PAD
 
 _MAX_PADDING = 0.02
@@ -61,6 +62,11 @@ class Sequences(Protocol):
         """Whether the rows begin here, and do not go on from the step before."""
         ...
 
+    @property
+    def given(self) -> int:
+        """How many of the first inputs, BOS among them, nobody but the poem can say."""
+        ...
+
     def rows(self, chosen: slice) -> Self:
         """Some of the rows."""
         ...
@@ -75,12 +81,14 @@ class Batch:
         lengths: (B,) int64, ids of each poem, BOS and EOS included.
         poems: (B,) int64, which poems of the split these are.
         context: (B, W) int64, what is read before them; W is 0 where nothing is.
+        given: 1, of BOS; 2 where the poem's length comes after it (`poetgen.dataset.lengths`).
     """
 
     ids: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
     poems: npt.NDArray[np.int64]
     context: npt.NDArray[np.int64]
+    given: int = 1
 
     @property
     def inputs(self) -> npt.NDArray[np.int64]:
@@ -113,7 +121,11 @@ class Batch:
     def rows(self, chosen: slice) -> Batch:
         """Some of the poems, as wide as all of them are."""
         return Batch(
-            self.ids[chosen], self.lengths[chosen], self.poems[chosen], self.context[chosen]
+            self.ids[chosen],
+            self.lengths[chosen],
+            self.poems[chosen],
+            self.context[chosen],
+            self.given,
         )
 
 
@@ -129,6 +141,9 @@ class Batches:
         context: What of the poems' contexts is told, where the split has any: "none", "given" (all
             of it), or "drawn" (each part with its chance; see `poetgen.dataset.context`). It is
             not counted in the budget.
+        lengths_in: The size of a vocabulary of whose ids one, after BOS, says how long each poem is
+            (`poetgen.dataset.lengths`), before it is cut; None where it is not said. It is not
+            counted in the budget either.
 
     Raises:
         ValueError: A budget below 1 or a max_length below 2.
@@ -143,6 +158,7 @@ class Batches:
         shuffle: bool = True,
         max_length: int | None = None,
         context: Literal["none", "given", "drawn"] = "none",
+        lengths_in: int | None = None,
     ) -> None:
         if token_budget < 1:
             raise ValueError(f"a token budget of {token_budget}")
@@ -152,6 +168,7 @@ class Batches:
         self._seed = seed
         self._shuffle = shuffle
         self._context = context
+        self._lengths_in = lengths_in
         lengths = np.diff(split.offsets)
         if max_length is not None:
             lengths = np.minimum(lengths, max_length)
@@ -201,7 +218,11 @@ class Batches:
         real = places < lengths[:, np.newaxis]  # (B, T + 1)
         ids = np.full(real.shape, PAD, np.int64)
         ids[real] = self._split.ids[(self._split.offsets[poems][:, np.newaxis] + places)[real]]
-        return Batch(ids, lengths, poems, context)
+        if self._lengths_in is None:
+            return Batch(ids, lengths, poems, context)
+        whole = self._split.offsets[poems + 1] - self._split.offsets[poems]  # (B,)
+        said = [length_id(length - 2, self._lengths_in) for length in whole.tolist()]
+        return Batch(np.insert(ids, 1, said, axis=1), lengths + 1, poems, context, given=2)
 
 
 def told_contexts(

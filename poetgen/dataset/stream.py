@@ -63,6 +63,11 @@ class Piece:
         return self.ids[:, 1:]
 
     @property
+    def given(self) -> int:
+        """1: a piece goes on from what was read before it."""
+        return 1
+
+    @property
     def real_tokens(self) -> int:
         """How many targets are to be predicted."""
         return int(self.mask.sum())

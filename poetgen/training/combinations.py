@@ -20,6 +20,12 @@ def check_combination(model: ModelConfig, options: TrainingOptions) -> None:
     Raises:
         TrainingError: It cannot.
     """
+    if model.stop == "length" and options.tokenizer == "word":
+        raise TrainingError(
+            "--stop length does not go with --tokenizer word",
+            hint="a form says how many characters a poem has, but not how many words; give "
+            "--tokenizer char",
+        )
     if not options.bptt:
         return
     for name, (needed, reason) in _IN_A_STREAM.items():

@@ -27,6 +27,7 @@ from poetgen.dataset.batches import Batches
 from poetgen.dataset.encoded import EncodedSplit
 from poetgen.dataset.vocabulary import PAD, UNK, UNKNOWN_NATS
 from poetgen.errors import TrainingError
+from poetgen.models.network import Network
 
 TOKEN_BUDGET = 8192
 """Tokens that go through the network at once. At a vocabulary of 8,000 the logits of that many
@@ -41,7 +42,7 @@ class Tally:
         nats: The negative log probability of every predicted token, in nats, with ln(30000)
             more for each `<unk>`.
         characters: Chinese characters in the poems.
-        tokens: Predicted tokens: all but `<bos>`.
+        tokens: Predicted tokens: all but `<bos>`; a poem's length is one where it is predicted.
         poems: Poems.
         unknown_characters: Predicted tokens that are `<unk>`, each of them one character.
     """
@@ -118,7 +119,14 @@ def perplexity(
     model.eval()
     try:
         with torch.inference_mode(), torch.autocast(torch.device(device).type, enabled=False):
-            batches = Batches(split, token_budget, seed=0, shuffle=False, context=context)
+            batches = Batches(
+                split,
+                token_budget,
+                seed=0,
+                shuffle=False,
+                context=context,
+                lengths_in=model.config.lengths_in if isinstance(model, Network) else None,
+            )
             for batch in batches.epoch(0):
                 ids = torch.as_tensor(batch.ids, device=device)
                 told = torch.as_tensor(batch.context, device=device)

@@ -24,9 +24,10 @@ The draws are made by the whole network, dropout being off in the first pass: so
 follow from (seed, step) and are made for all rows of a batch before any process takes its own, so
 that a run that is resumed, or shared out, makes the same ones.
 
-Never replaced: `<bos>`, the context, padding, and in a stream whatever stands between two poems or
-at the start of a piece, where the scores are those of the step before. Never drawn: the specials
-but `<unk>`, since in writing nothing is read after `<eos>`.
+Never replaced: `<bos>`, the context, a length that is said before the text, padding, and in a
+stream whatever stands between two poems or at the start of a piece, where the scores are those of
+the step before. Never drawn: the specials but `<unk>`, since in writing nothing is read after
+`<eos>`.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def draws_for(batch: Sequences, forced: float, seed: int, step: int) -> Draws | 
     mask = batch.mask
     can = np.zeros_like(mask)
     can[:, 1:] = mask[:, :-1] & mask[:, 1:]
+    can[:, : batch.given] = False
     coins, places = np.random.default_rng((seed, step, 2)).random((2, *mask.shape), np.float32)
     return Draws(can & (coins >= forced), places)
 

@@ -15,6 +15,7 @@ import torch
 
 from poetgen.checkpoint import Checkpoint
 from poetgen.dataset.batches import Batches, Sequences
+from poetgen.dataset.context import reads_context
 from poetgen.dataset.encoded import EncodedCorpus, EncodedSplit
 from poetgen.dataset.stream import Stream
 from poetgen.errors import TrainingError
@@ -130,6 +131,12 @@ class Trainer:
         )
         self._batches = self._sequences(train)
 
+        if self.config.condition != "prefix" and not reads_context(self.corpus.vocabulary):
+            raise TrainingError(
+                f"--condition {self.config.condition}: this vocabulary has no tokens for forms and "
+                "dynasties",
+                hint="give --condition prefix, which tells nothing to such a model",
+            )
         model = build_network(self.config)
         model.initialise(self.corpus.token_counts(), options.seed)
         self.model = model.to(self.device)
@@ -158,6 +165,7 @@ class Trainer:
             options.seed,
             max_length=options.max_length,
             context="drawn",
+            lengths_in=self.config.lengths_in,
         )
 
     def _check_same_text(self) -> None:
