@@ -35,6 +35,8 @@ from poetgen.verse.poem import Poem, is_han
 
 Places: TypeAlias = npt.NDArray[np.int64]
 
+_DRAW = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -138,19 +140,21 @@ def target_in(corpus: EncodedCorpus, target: Target) -> Target:
     return target.narrowed(classes)
 
 
-def labelled_parts(corpus: EncodedCorpus, target: Target, seed: int) -> dict[str, LabelledPoems]:
-    """The balanced poems of each part of a corpus.
+def labelled_parts(corpus: EncodedCorpus, target: Target) -> dict[str, LabelledPoems]:
+    """The balanced poems of each part of a corpus; the same whenever they are asked for.
+
+    Which poems of a class that has more than another are left out is drawn once and for all, so
+    that classifiers are compared on the same poems.
 
     Args:
         corpus: Encoded character by character.
         target: What they are told apart by, of `target_in`.
-        seed: Which of the poems of a class that has more than another are left out.
 
     Raises:
         CorpusError: In some part, no two classes have poems that are alike otherwise.
     """
     return {
-        part: _labelled(corpus, target, part, np.random.default_rng((seed, number)))
+        part: _labelled(corpus, target, part, np.random.default_rng((_DRAW, number)))
         for number, part in enumerate(PARTS)
     }
 

@@ -140,7 +140,7 @@ class ClassifierTrainer:
     def __enter__(self) -> Self:
         if not self._resume:
             refuse_used_folder(self.folder)
-        self.parts = labelled_parts(self._corpus, self.description.target, self._options.seed)
+        self.parts = labelled_parts(self._corpus, self.description.target)
         self.device = device_named(self._options.device)
         with contextlib.ExitStack() as opened:
             opened.enter_context(locked(self.folder))

@@ -24,7 +24,7 @@ from poetgen.verse.poem import is_han
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MISSING = "□"
+MISSING = "□"
 
 
 def draw_gates(
@@ -46,9 +46,9 @@ def draw_gates(
         TrainingError: The file's ending is neither, or the font cannot be read.
         OSError: The picture cannot be written.
     """
-    families, drawable = find_fonts(font or _font_for("".join(trace.tokens)))
-    labels = ["".join(c if c in drawable else _MISSING for c in token) for token in trace.tokens]
-    shown = "".join(c if c in drawable else _MISSING for c in title)
+    families, drawable = find_fonts(font or font_for("".join(trace.tokens)))
+    labels = ["".join(c if c in drawable else MISSING for c in token) for token in trace.tokens]
+    shown = "".join(c if c in drawable else MISSING for c in title)
     values = np.stack([SUMMARIES[summary](gate) for gate in trace.gates.values()])  # (G, T)
     T = len(labels)
 
@@ -73,7 +73,7 @@ def draw_gates(
     return {c for token in trace.tokens for c in token if c not in drawable}
 
 
-def _font_for(text: str) -> Path | None:
+def font_for(text: str) -> Path | None:
     """The best font of this system for a text's first Chinese character.
 
     matplotlib lists a system's fonts once and for all: those that came later it does not find.
@@ -196,8 +196,8 @@ def draw_confusion(found: Confusion, path: Path, *, title: str) -> None:
         TrainingError: The file's ending is neither.
         OSError: The picture cannot be written.
     """
-    families, drawable = find_fonts(_font_for("".join(found.classes)))
-    labels = ["".join(c if c in drawable else _MISSING for c in name) for name in found.classes]
+    families, drawable = find_fonts(font_for("".join(found.classes)))
+    labels = ["".join(c if c in drawable else MISSING for c in name) for name in found.classes]
     shares = found.counts / found.counts.sum(axis=1, keepdims=True).clip(min=1)
     C = len(labels)
 
@@ -210,7 +210,8 @@ def draw_confusion(found: Confusion, path: Path, *, title: str) -> None:
             axes.text(j, i, text, ha="center", va="center", color=ink)
         axes.set_xticks(range(C), labels)
         axes.set_yticks(range(C), labels)
-        axes.set(xlabel="taken for", ylabel="are", title=f"{title}: {found.accuracy:.1%} right")
+        axes.set(xlabel="taken for", ylabel="are")
+        axes.set_title(f"{title}\n{found.accuracy:.1%} right", fontsize="medium")
         axes.grid(False)
         figure.colorbar(image, ax=axes, label="share of the row")
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import click
 from poetgen.cli import console
 from poetgen.cli.lab.classified import TREE, ask, print_report, record_of, title_of
 from poetgen.cli.lab.pictures import picture_flag
+from poetgen.cli.stopping import stopping_at_signals
 from poetgen.errors import TrainingError
 from poetgen.models.cells import CELLS
 
@@ -68,7 +67,7 @@ _SAMPLE = "sample"
     "--learning-rate", type=float, help="Its highest value.  [default: 0.002; a third for rnn]"
 )
 @click.option("--token-budget", type=int, help="Characters in a batch.  [default: 2048]")
-@click.option("--seed", type=int, help="Of weights, order, dropout and balance.  [default: 0]")
+@click.option("--seed", type=int, help="Of weights, order and dropout.  [default: 0]")
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's choice]")
 @click.option(
@@ -135,7 +134,7 @@ def classify(
     )
     with (
         ClassifierTrainer(encoded, description, folder, resume=resume) as trainer,
-        _stopping_at_signals(trainer) as signals,
+        stopping_at_signals(trainer.stop) as signals,
     ):
         sizes = {part: len(poems) for part, poems in trainer.parts.items()}
         say(f"{sizes['train']:,} poems to train on, {sizes['test']:,} to test")
@@ -303,25 +302,6 @@ def _validated(progress: ClassifyProgress) -> str:
         f"step {progress.step:,}  loss {progress.loss:.3f}  validation "
         f"{progress.validation_nats:.3f} nats, {progress.validation_accuracy:.1%} right{best}"
     )
-
-
-@contextlib.contextmanager
-def _stopping_at_signals(trainer: ClassifierTrainer) -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM end the run after its step; a second one ends it at once."""
-    received: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-        trainer.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say(message: str) -> None:
