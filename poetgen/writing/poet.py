@@ -62,6 +62,7 @@ class Poet:
         name: What to call it.
         script: The characters that it was trained on: simplified or traditional.
         runs: The runs of its training poems; None: nothing keeps it off them.
+        says_length: Whether it is told a poem's length (`poetgen.dataset.lengths`).
 
     Attributes:
         corpus: The name of the corpus that it was trained on; empty when nobody says.
@@ -74,8 +75,11 @@ class Poet:
         name: str,
         script: str = "simplified",
         runs: RunFilter | None = None,
+        *,
+        says_length: bool = False,
     ) -> None:
         self.name = name
+        self._says_length = says_length
         self.corpus = ""
         self._model = model
         self._lexicon = Lexicon(vocabulary)
@@ -107,7 +111,14 @@ class Poet:
         """
         corpus = checkpoint.config.get("corpus", {})
         runs = RunFilter.load(checkpoint.folder / RUNS, corpus)
-        poet = cls(model, checkpoint.vocabulary, checkpoint.name, checkpoint.script, runs)
+        poet = cls(
+            model,
+            checkpoint.vocabulary,
+            checkpoint.name,
+            checkpoint.script,
+            runs,
+            says_length=checkpoint.model.lengths_in is not None,
+        )
         poet.corpus = str(corpus.get("name", ""))
         return poet
 
@@ -346,7 +357,9 @@ class Poet:
         Raises:
             TemplateError: No poem can be as it was asked for.
         """
-        return compile_template(request, self._lexicon, self._fold, self._novelty)
+        return compile_template(
+            request, self._lexicon, self._fold, self._novelty, says_length=self._says_length
+        )
 
     def _several(
         self, request: Request, n: int, seed: int | None, options: SamplingOptions, rank: bool

@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 
 from poetgen.dataset.context import context_ids, reads_context
+from poetgen.dataset.lengths import length_id
 from poetgen.dataset.vocabulary import BOS, EOS, UNK
 from poetgen.errors import TemplateError
 from poetgen.writing.asked import OFF
@@ -77,7 +78,8 @@ class Template:
     """A request compiled for a vocabulary: the sampler's constraint, and the way back to text.
 
     Attributes:
-        prompt: What the model reads before the poem: its context, if it can be told any, and BOS.
+        prompt: What the model reads before the poem: its context, if it can be told any, BOS, and
+            the poem's length, if it is to know it.
         slots: What the poem consists of.
     """
 
@@ -88,9 +90,13 @@ class Template:
         regulation: Regulation | None = None,
         novelty: Novelty | None = None,
         context: Sequence[int] = (),
+        *,
+        says_length: bool = False,
     ) -> None:
-        self.prompt = (*context, BOS)
         self.slots = tuple(slots)
+        # All but the last, the end. Each is a token: such a model's are single characters.
+        length = length_id(len(self.slots) - 1, len(lexicon.vocabulary))
+        self.prompt = (*context, BOS, *([length] if says_length else ()))
         self._novelty = novelty
         self._regulation = regulation
         self._lexicon = lexicon
@@ -248,6 +254,8 @@ def compile_template(
     lexicon: Lexicon,
     fold: Callable[[str], str],
     novelty: Novelty | None = None,
+    *,
+    says_length: bool = False,
 ) -> Template:
     """Compile a request for a vocabulary.
 
@@ -258,6 +266,7 @@ def compile_template(
             that the vocabulary does not have; what it cannot fold is `<unk>` to the model, and
             printed as it was asked for.
         novelty: Knows the lines of the training poems, if anything does.
+        says_length: Whether the model is told how long the poem is (`poetgen.dataset.lengths`).
 
     Raises:
         TemplateError: No poem can be as it was asked for: see `Request.layout` and `Regulation`;
@@ -275,7 +284,8 @@ def compile_template(
     rules = request.rules
     sounds = None if rules.tones == OFF else sounds_of(lexicon, rules.rhyme_book)
     regulation = Regulation(request, sounds) if sounds else None
-    return Template(slots, lexicon, regulation, novelty, _context(request, lexicon, fold))
+    context = _context(request, lexicon, fold)
+    return Template(slots, lexicon, regulation, novelty, context, says_length=says_length)
 
 
 def _context(request: Request, lexicon: Lexicon, fold: Callable[[str], str]) -> tuple[int, ...]:
