@@ -127,7 +127,7 @@ def trace_gates(checkpoint: Checkpoint, text: str, layer: int | None = None) -> 
         raise TemplateError("there is no text to read", hint="give a poem, or a line of one")
     if checkpoint.script == "simplified":
         poem = to_simplified(poem)
-    tokens, ids = _tokens_of(poem, checkpoint.vocabulary, checkpoint.tokenizer)
+    tokens, ids = tokens_of(poem, checkpoint.vocabulary, checkpoint.tokenizer)
 
     model = from_checkpoint(checkpoint)
     # Since it is plain.
@@ -175,7 +175,7 @@ def retention(kept: Floats, written: Floats) -> Floats:
     return shares
 
 
-def _tokens_of(poem: str, vocabulary: Vocabulary, tokenizer: str) -> tuple[list[str], list[int]]:
+def tokens_of(poem: str, vocabulary: Vocabulary, tokenizer: str) -> tuple[list[str], list[int]]:
     """What the model reads, and its ids; a word that it does not know is spelled."""
     tokens: list[str] = []
     ids: list[int] = []

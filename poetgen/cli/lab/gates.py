@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from poetgen.cli import console
+from poetgen.cli.lab.heat_map import print_heat_map
 from poetgen.cli.lab.pictures import picture_option
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from poetgen.lab.gates import GateTrace
 
 _MEASURES = {
@@ -120,55 +118,12 @@ def _print_json(model: str, cell: str, trace: GateTrace, summary: str, after: in
 
 def _print_map(title: str, trace: GateTrace, summary: str) -> None:
     """A row a gate, a column a token, in tenths: a digit and, where there are any, a colour."""
-    from rich.cells import cell_len
-    from rich.text import Text
-
     from poetgen.lab.gates import SUMMARIES
 
-    out = console.output()
     click.echo(console.clean(title))
     click.echo(f"each gate in tenths (9 is 0.9 to 1): {_MEASURES[summary]}")
-    values = {name: SUMMARIES[summary](gate).tolist() for name, gate in trace.gates.items()}
-    label = max(map(len, values)) + 1
-    labels = [console.clean(token) for token in trace.tokens]
-    widths = [max(2, cell_len(token)) for token in labels]
-    for start, end in _blocks(widths, out.width - label):
-        heading = Text(" " * label)
-        for token, width in zip(labels[start:end], widths[start:end], strict=True):
-            heading.append(token + " " * (width - cell_len(token)))
-        out.print(heading)
-        for name, row in values.items():
-            line = Text(f"{name:<{label}}")
-            for value, width in zip(row[start:end], widths[start:end], strict=True):
-                line.append_text(_cell(value, width))
-            out.print(line)
-
-
-def _blocks(widths: list[int], room: int) -> Iterator[tuple[int, int]]:
-    """Where to break a row that is wider than the terminal."""
-    start = used = 0
-    for i, width in enumerate(widths):
-        if used + width > room and i > start:
-            yield start, i
-            start, used = i, 0
-        used += width
-    yield start, len(widths)
-
-
-_RAMP = ((68, 1, 84), (33, 145, 140), (253, 231, 37))
-
-
-def _cell(value: float, width: int) -> Text:
-    from rich.text import Text
-
-    # Dark blue, teal, yellow: the picture's colours, so much of the way between two of them.
-    place = min(int(value * 2), 1)
-    red, green, blue = (
-        round(low + (value * 2 - place) * (high - low))
-        for low, high in zip(_RAMP[place], _RAMP[place + 1], strict=True)
-    )
-    ink = "black" if value > 0.5 else "white"
-    return Text(f"{min(int(value * 10), 9):>{width}}", f"{ink} on rgb({red},{green},{blue})")
+    rows = [(name, SUMMARIES[summary](gate).tolist()) for name, gate in trace.gates.items()]
+    print_heat_map(trace.tokens, rows)
 
 
 def _print_table(trace: GateTrace, summary: str, after: int) -> None:
