@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from poetgen.cli import console
+from poetgen.cli.progress import poems_progress
 from poetgen.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -175,7 +173,7 @@ def _perplexity(
         None if part == "all" else part,
     )
     network = from_checkpoint(checkpoint, torch_device)
-    with _progress("predicting", len(poems), quiet) as advance:
+    with poems_progress("predicting", len(poems), quiet) as advance:
         return perplexity(network, poems, device=torch_device, context=context, on_progress=advance)
 
 
@@ -191,7 +189,7 @@ def _writing(
     trained_on = checkpoint.config["training"].get("forms") or ()
     forms = [form for form in FORMS if form.name in trained_on] or FORMS
     requests = random_requests(checkpoint.vocabulary, count, seed, forms)
-    with _progress("writing", count, quiet) as advance:
+    with poems_progress("writing", count, quiet) as advance:
         poems = write_poems(poet, requests, seed, on_progress=advance)
     return measure(poems, _training_texts(checkpoint))
 
@@ -205,20 +203,6 @@ def _training_texts(checkpoint: Checkpoint) -> list[str] | None:
     except CorpusError as error:
         console.print_warning(f"no longest copied run: {error.message}")
     return None
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """A bar on stderr, where that is a terminal; gives what to call with every step forward."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("poems"))
-    with Progress(*columns, console=console.messages(), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda done: progress.advance(task, done)
 
 
 def _finite(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What `poetgen train` shows while it works: a live display, plain lines, or nothing.
+"""What commands show while they work; `poetgen train`: a live display, plain lines, or nothing.
 
 All of it goes to stderr. Where stderr is a terminal there is a bar with the figures under it, and
 each validation leaves a line and a poem above it; where it is a file or a pipe, only those lines.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -161,3 +161,19 @@ def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextlib.contextmanager
+def poems_progress(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A bar on stderr, where that is a terminal; gives what to call with every step forward."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from poetgen.cli.console import messages
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("poems"))
+    with Progress(*columns, console=messages(), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.advance(task, done)

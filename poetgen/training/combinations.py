@@ -7,11 +7,11 @@ from poetgen.models.config import ModelConfig
 from poetgen.training.options import TrainingOptions
 
 _IN_A_STREAM = {
-    "architecture": ("lm", "reads a poem's beginning apart from its end, and a stream has neither"),
-    "condition": ("prefix", "must know where a context ends, which a piece of a stream cannot say"),
-    "stop": ("eos", "counts from where a poem begins, which may be pieces ago"),
+    "architecture": (("lm",), "looks back to lines that may be pieces ago"),
+    "condition": (("prefix",), "must know where a poem begins, which a piece need not have"),
+    "stop": (("eos", "bernoulli"), "must know a poem's length before it, not in a stream"),
 }
-"""Fields of `ModelConfig`: the value that truncated BPTT goes with, and why another does not."""
+"""Fields of `ModelConfig`: the values that truncated BPTT goes with, and why others do not."""
 
 
 def check_combination(model: ModelConfig, options: TrainingOptions) -> None:
@@ -30,8 +30,9 @@ def check_combination(model: ModelConfig, options: TrainingOptions) -> None:
         return
     for name, (needed, reason) in _IN_A_STREAM.items():
         value = getattr(model, name)
-        if value != needed:
+        if value not in needed:
             raise TrainingError(
                 f"--bptt {options.bptt} does not go with --{name} {value}",
-                hint=f"such a network {reason}; leave --bptt out, or take --{name} {needed}",
+                hint=f"such a network {reason}; leave --bptt out, or take --{name} "
+                f"{' or '.join(needed)}",
             )

@@ -33,7 +33,7 @@ the step before. Never drawn: the specials but `<unk>`, since in writing nothing
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,7 +113,7 @@ def feed_back(
     was_training = model.training
     model.eval()
     try:
-        with _stepping(inputs.device):
+        with single_steps(inputs.device):
             read = 0
             for t in columns:
                 # Up to the next place that needs one, nothing is drawn: a stretch at once.
@@ -130,19 +130,20 @@ def feed_back(
     return mixed
 
 
-def draw(scores: Tensor, places: Tensor) -> Tensor:
-    """Draw from softmax(scores), what no poem has inside it left out.
+def draw(scores: Tensor, places: Tensor, never: Sequence[int] = _NEVER_DRAWN) -> Tensor:
+    """Draw from softmax(scores), by default without what no poem has inside it.
 
     Args:
         scores: (n, V).
         places: (n,) in [0, 1): where in the cumulative distribution each draw lies, so that
             equally distributed places make draws of the distribution itself.
+        never: Ids that are left out.
 
     Returns:
         (n,) int64.
     """
-    never = torch.tensor(_NEVER_DRAWN, device=scores.device)
-    scores = scores.float().index_fill(1, never, -torch.inf)
+    left_out = torch.tensor(never, device=scores.device)
+    scores = scores.float().index_fill(1, left_out, -torch.inf)
     cumulative = scores.softmax(dim=1).cumsum(dim=1)  # (n, V)
     wanted = places.unsqueeze(1) * cumulative[:, -1:]
     found = torch.searchsorted(cumulative, wanted, right=True).squeeze(1)
@@ -150,7 +151,7 @@ def draw(scores: Tensor, places: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _stepping(device: torch.device) -> Iterator[None]:
+def single_steps(device: torch.device) -> Iterator[None]:
     """Make single steps fast, and in fp32: draws are worth the few products that they take."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.autocast(device.type, enabled=False))

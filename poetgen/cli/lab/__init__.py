@@ -6,6 +6,7 @@ import click
 
 from poetgen.cli.lab.classify import classify
 from poetgen.cli.lab.compare import compare
+from poetgen.cli.lab.exposure import exposure
 from poetgen.cli.lab.gates import gates
 from poetgen.cli.lab.gradients import gradients
 from poetgen.cli.lab.rtrl import rtrl
@@ -17,6 +18,7 @@ def lab() -> None:
 
     \b
     poetgen lab compare --steps 100              cells trained on equal terms
+    poetgen lab exposure my-run                  what it loses on its own writing
     poetgen lab gates my-run 小窗灯火夜读书      what its gates do over a line
     poetgen lab classify --encoder tree          tell poems apart, by dynasty or form
     poetgen lab gradients                        how far back a gradient reaches, per cell
@@ -26,6 +28,7 @@ def lab() -> None:
 
 lab.add_command(compare)
 lab.add_command(classify)
+lab.add_command(exposure)
 lab.add_command(gates)
 lab.add_command(gradients)
 lab.add_command(rtrl)
