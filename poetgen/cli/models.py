@@ -159,8 +159,7 @@ def _print_facts(summary: CheckpointSummary) -> None:
     facts = {
         "name": summary.name,
         "folder": record["folder"],
-        "network": f"{record['cell']}, {record['num_layers']} × {record['hidden_size']}, "
-        f"embedding {record['embedding_size']}",
+        "network": summary.model.described() if summary.model else "?",
         "parameters": f"{record['parameters']:,}",
         "vocabulary": f"{record['vocabulary']:,} tokens ({record['tokenizer']}), "
         f"{record['script']}",

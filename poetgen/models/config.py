@@ -241,6 +241,16 @@ class ModelConfig:
             }
         return {}
 
+    def described(self) -> str:
+        """What it is, in a line: cell, layers × width, and whatever of the laboratory is in it."""
+        words = [self.cell, f"{self.num_layers} × {self.hidden_size}"]
+        for name, usual in _PLAIN.items():
+            value = getattr(self, name)
+            if value != usual:
+                flag = name.replace("_", " ")
+                words.append(flag if value is True else f"{flag} {value}")
+        return ", ".join([*words, f"embedding {self.embedding_size}"])
+
     def parameter_count(self) -> int:
         """The number of trained numbers."""
         total = 0

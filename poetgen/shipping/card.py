@@ -78,8 +78,7 @@ def _facts(checkpoint: Checkpoint, findings: Findings) -> Iterator[str]:
         [
             (
                 "network",
-                f"{model.cell}, {model.num_layers} × {model.hidden_size}, embedding "
-                f"{model.embedding_size}{' tied to the output' if model.tie_embeddings else ''}",
+                f"{model.described()}{' tied to the output' if model.tie_embeddings else ''}",
             ),
             ("parameters", f"{model.parameter_count():,}"),
             ("vocabulary", f"{model.vocabulary_size:,} tokens ({checkpoint.tokenizer})"),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from typing import Any
 
@@ -64,6 +65,22 @@ def test_a_field_that_is_unknown_or_of_the_wrong_type_is_an_error_that_names_it(
 ) -> None:
     with pytest.raises(TrainingError, match=f"'{name}'"):
         ModelConfig.from_dict({"vocabulary_size": 100, name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "lstm, 2 × 16, embedding 8"),
+        (
+            {"cell": "gru", "residual": True, "transition_depth": 3},
+            "gru, 2 × 16, residual, transition depth 3, embedding 8",
+        ),
+        ({"cell": "output", "condition": "input"}, "output, 2 × 16, condition input, embedding 8"),
+    ],
+)
+def test_a_config_says_in_a_line_what_it_is(changes: dict[str, Any], said: str) -> None:
+    config = ModelConfig(vocabulary_size=9, embedding_size=8, hidden_size=16, num_layers=2)
+    assert dataclasses.replace(config, **changes).described() == said
 
 
 def test_a_whole_number_will_do_for_a_share() -> None:

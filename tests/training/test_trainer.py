@@ -87,8 +87,8 @@ def validations(folder: Path) -> list[float]:
     return [line["validation_perplexity"] for line in lines if "validation_perplexity" in line]
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_every_cell_learns_what_only_a_memory_can(
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])  # Of the others see test_cells.py.
+def test_a_cell_learns_what_only_a_memory_can(
     cell: str, poetgen_home: Path, tmp_path: Path
 ) -> None:
     corpus = encoded(poems=2000)
@@ -225,7 +225,7 @@ def test_a_run_that_is_stopped_and_resumed_makes_the_same_losses_bit_for_bit(
             "num_layers": 2,
             "dropout": 0.3,
             "embedding_dropout": 0.1,
-            "weight_drop": 0.3,
+            "weight_drop": 0.3 if CELLS[cell].is_recurrent else 0.0,
         }
         whole |= {"label_smoothing": 0.1, "average": 0.9}
     finish(make(corpus, tmp_path / "whole", **whole))
