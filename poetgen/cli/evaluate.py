@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from poetgen.corpus.store import Corpus
     from poetgen.training.evaluation import Perplexity, Tally
     from poetgen.writing.figures import WritingFigures
+    from poetgen.writing.freely import FreeFigures
 
 _PARTS = ("train", "validation", "test", "all")
 _SHOWN_PROBLEMS = 5
@@ -51,6 +52,13 @@ _SHOWN_PROBLEMS = 5
     help="Also write N acrostics with random heads and measure them.",
 )
 @click.option(
+    "--free-poems",
+    metavar="N",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    help="Also write N poems of no form asked for, and see how they end.",
+)
+@click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the written poems."
 )
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]", default="auto")
@@ -62,6 +70,7 @@ def evaluate(
     split: str | None,
     context: str,
     poems: int,
+    free_poems: int,
     seed: int,
     device: str,
     as_json: bool,
@@ -74,6 +83,7 @@ def evaluate(
     poetgen evaluate my-run --corpus poems.txt    on a file, one poem on a line
     poetgen evaluate my-run --split validation --json
     poetgen evaluate my-run --poems 200           and measure 200 acrostics of its own
+    poetgen evaluate my-run --free-poems 200      and see whether it knows when to end
 
     The figure is the perplexity per Chinese character: punctuation and the poem's end are
     predicted too and paid for, an unknown character costs ln 30000 nats more. It compares models
@@ -89,6 +99,7 @@ def evaluate(
     dropped = {} if is_name else _unread(source)
     measured = _perplexity(checkpoint, source, part, context, device, quiet)
     figures = _writing(checkpoint, poems, seed, device, quiet) if poems else None
+    free = _free(checkpoint, free_poems, seed, device, quiet) if free_poems else None
     if as_json:
         record = {
             "model": checkpoint.name,
@@ -103,11 +114,15 @@ def evaluate(
         }
         if figures is not None:
             record["writing"] = dataclasses.asdict(figures)
+        if free is not None:
+            record["free"] = dataclasses.asdict(free)
         console.print_json(record)
         return
     _print_perplexity(checkpoint.name, source.name, part, measured)
     if figures is not None:
         _print_writing(figures)
+    if free is not None:
+        _print_free(free)
 
 
 def _is_name(corpus: str) -> bool:
@@ -194,6 +209,16 @@ def _writing(
     return measure(poems, _training_texts(checkpoint))
 
 
+def _free(checkpoint: Checkpoint, count: int, seed: int, device: str, quiet: bool) -> FreeFigures:
+    from poetgen.writing.engine import engine_for
+    from poetgen.writing.freely import measure_freely
+    from poetgen.writing.poet import Poet
+
+    poet = Poet.of(checkpoint, engine_for(checkpoint, device))
+    with poems_progress("writing", count, quiet) as advance:
+        return measure_freely(poet.write_freely(range(seed, seed + count), on_progress=advance))
+
+
 def _training_texts(checkpoint: Checkpoint) -> list[str] | None:
     """The poems that the model was trained on; None, and a word on it, when they are not here."""
     from poetgen.shipping.measuring import corpus_of, training_texts
@@ -257,4 +282,23 @@ def _print_writing(figures: WritingFigures) -> None:
     table.add_row("distinct-2", f"{figures.distinct_2:.3f}")
     table.add_row("repeated lines", f"{figures.repeated_lines:.2%}")
     table.add_row("longest run copied from training", copied)
+    console.output().print(table)
+
+
+def _print_free(figures: FreeFigures) -> None:
+    from rich.table import Table
+
+    table = Table(
+        title=f"{figures.poems:,} poems of no form asked for",
+        title_justify="left",
+        show_header=False,
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("ended by themselves", f"{figures.ended:.2%}")
+    table.add_row("ended with a closing mark", f"{figures.whole:.2%}")
+    table.add_row("ended in a regular form", f"{figures.of_a_form:.2%}")
+    for name, count in figures.forms.items():
+        table.add_row(f"  {name}", f"{count:,}")
+    table.add_row("tokens, on the average", f"{figures.mean_length:.1f}")
     console.output().print(table)

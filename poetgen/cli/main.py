@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": "poetgen.cli.serve:serve",
     "acrostic": "poetgen.cli.acrostic:acrostic",
     "continue": "poetgen.cli.continue_:continue_",
+    "write": "poetgen.cli.write:write",
     "book": "poetgen.cli.book:book",
     "check": "poetgen.cli.check:check",
     "rhyme": "poetgen.cli.rhyme:rhyme",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from poetgen.checkpoint import Checkpoint
 from poetgen.errors import PoetgenError
 from poetgen.shipping.measuring import Reading, forms_of, held_out, read, training_texts
-from poetgen.shipping.memorisation import Borrowed, borrowed, write_freely
+from poetgen.shipping.memorisation import Borrowed, borrowed
 from poetgen.shipping.samples import Sample, write_samples
 from poetgen.verse.forms import FORMS
 from poetgen.writing.engine import engine_for
@@ -81,7 +81,7 @@ def find_out(
     engine = engine_for(checkpoint)
     poet = Poet.of(checkpoint, engine)
     say(f"writing {poems:,} poems of each kind")
-    free = list(write_freely(engine, checkpoint.vocabulary, poems, _SEED))
+    free = [poem.text for poem in poet.write_freely(range(_SEED, _SEED + poems))]
     forms = [form for form in FORMS if form.name in forms_of(checkpoint)] or FORMS
     requests = random_requests(checkpoint.vocabulary, poems, _SEED, forms)
     asked = [poem.text for poem in write_poems(poet, requests, _SEED)]

@@ -4,33 +4,23 @@ Compared with what held-out human poems borrow, since poets repeat each other: a
 lines by heart borrows more than they do. Lines are compared as they are. Runs are compared by keys
 of 64 bits, all of the training text's, so that one in a thousand million million is found by
 mistake; the filter that travels with a checkpoint (`poetgen.dataset.runs`) errs in one of 120.
-
-Also here: how a network writes when nothing is asked for and nothing forbidden.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from poetgen.dataset.context import CONTROLS, context_ids
 from poetgen.dataset.runs import RUN, code_points, keys_of, windows
-from poetgen.dataset.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from poetgen.verse.poem import MARKS
-from poetgen.writing.engine import StepModel
 
 _BLOCK = 1 << 14  # Training poems at a time: about a million characters.
 _BREAK = re.compile(f"[{MARKS}\n]+")
 _BREAKS = code_points(MARKS + "\n")
-
-_LONGEST = 200
-"""Tokens after which a poem that finds no end is cut."""
-
-_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,50 +90,3 @@ def _runs(poems: Iterable[str]) -> npt.NDArray[np.uint64]:
     codes = code_points("\n".join(poems)).copy()
     codes[np.isin(codes, _BREAKS)] = 0
     return keys_of(windows(codes, RUN))
-
-
-def write_freely(
-    model: StepModel,
-    vocabulary: Vocabulary,
-    count: int,
-    seed: int,
-    on_progress: Callable[[int], None] | None = None,
-) -> Iterator[str]:
-    """Draw poems from a network as it is: no form, no rule, no filter, temperature 1.
-
-    Only what is no text at all is left out: control tokens and `<unk>`.
-
-    Args:
-        model: The network.
-        vocabulary: Its tokens.
-        count: How many poems.
-        seed: Decides them.
-        on_progress: Called with how many more poems are written.
-
-    Yields:
-        Each poem with its marks.
-    """
-    generator = np.random.default_rng(seed)
-    never = [PAD, BOS, UNK, *(vocabulary.id_of(name) for name in CONTROLS)]
-    for start in range(0, count, _TOGETHER):
-        n = min(_TOGETHER, count - start)
-        drawn: list[list[int]] = [[] for _ in range(n)]
-        rows = np.arange(n)  # The poems that have not ended.
-        state = model.start(n)
-        for token in context_ids(vocabulary):
-            _, state = model.step(np.full(n, token), state)
-        ids = np.full(n, BOS)
-        for _ in range(_LONGEST):
-            logits, state = model.step(ids, state)
-            chances = logits + generator.gumbel(size=logits.shape)
-            chances[:, never] = -np.inf
-            ids = chances.argmax(axis=1)
-            going = np.flatnonzero(ids != EOS)
-            rows, ids, state = rows[going], ids[going], model.select(state, going)
-            if not len(rows):
-                break
-            for row, token in zip(rows.tolist(), ids.tolist(), strict=True):
-                drawn[row].append(token)
-        yield from map(vocabulary.decode, drawn)
-        if on_progress is not None:
-            on_progress(n)

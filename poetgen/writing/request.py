@@ -43,7 +43,7 @@ class Line:
     marks: str
 
 
-class Told(TypedDict, total=False):
+class Told(TypedDict):
     """The fields of `Request` that a model is told before the poem."""
 
     theme: str
@@ -241,8 +241,8 @@ def acrostic_request(
             theme holds no word to go by.
     """
     chosen = _form(form, len("".join(heads.split())), line_length, 7)
-    told = _told(theme, style)
-    return Request(heads, chosen, at, rules=rules_for(chosen, rules), **told)
+    what = told(theme, style)
+    return Request(heads, chosen, at, rules=rules_for(chosen, rules), **what)
 
 
 def continuation_request(
@@ -289,11 +289,11 @@ def continuation_request(
             )
     else:
         chosen = _form(form or "free", max(4, (count // 2 + 1) * 2), line_length, length)
-    told = _told(theme, style)
-    return Request("", chosen, first_lines=tuple(given), rules=rules_for(chosen, rules), **told)
+    what = told(theme, style)
+    return Request("", chosen, first_lines=tuple(given), rules=rules_for(chosen, rules), **what)
 
 
-def _told(theme: str | None, style: str | None) -> Told:
+def told(theme: str | None, style: str | None) -> Told:
     """What a model is told beside the form."""
     if theme:
         from poetgen.writing.theme import theme_characters

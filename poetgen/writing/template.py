@@ -284,24 +284,33 @@ def compile_template(
     rules = request.rules
     sounds = None if rules.tones == OFF else sounds_of(lexicon, rules.rhyme_book)
     regulation = Regulation(request, sounds) if sounds else None
-    context = _context(request, lexicon, fold)
+    context = told_context(lexicon, fold, request.form.name, request.theme, request.style)
     return Template(slots, lexicon, regulation, novelty, context, says_length=says_length)
 
 
-def _context(request: Request, lexicon: Lexicon, fold: Callable[[str], str]) -> tuple[int, ...]:
+def told_context(
+    lexicon: Lexicon, fold: Callable[[str], str], form: str, theme: str, style: str
+) -> tuple[int, ...]:
     """What the model is told before the poem.
 
+    Args:
+        lexicon: The vocabulary's tokens.
+        fold: As for `compile_template`.
+        form: A form's Chinese name; what is empty is not told.
+        theme: As in `Request`.
+        style: Likewise.
+
     Raises:
-        TemplateError: The request has a theme or a style and the model cannot be told any.
+        TemplateError: There is a theme or a style, and the model cannot be told any.
     """
-    for flag, value in (("--theme", request.theme), ("--style", request.style)):
+    for flag, value in (("--theme", theme), ("--style", style)):
         if value and not reads_context(lexicon.vocabulary):
             raise TemplateError(
                 f"{flag} {value}: this model was not trained to be told a theme or a style",
                 hint=f"leave {flag} out, or use another --model",
             )
-    theme = "".join(_said(glyph, lexicon, fold) for glyph in request.theme)
-    return context_ids(lexicon.vocabulary, request.form.name, request.style, theme)
+    said = "".join(_said(glyph, lexicon, fold) for glyph in theme)
+    return context_ids(lexicon.vocabulary, form, style, said)
 
 
 def _said(glyph: str, lexicon: Lexicon, fold: Callable[[str], str]) -> str:

@@ -1,9 +1,6 @@
-import numpy as np
 import pytest
 
-from poetgen.dataset.context import CONTROLS, WIDTH
-from poetgen.dataset.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
-from poetgen.shipping.memorisation import Borrowed, borrowed, write_freely
+from poetgen.shipping.memorisation import Borrowed, borrowed
 
 TRAINING = ["春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。", "朝辞白帝彩云间，千里江陵一日还。"]
 
@@ -46,48 +43,3 @@ def test_groups_are_measured_each_by_itself() -> None:
 def test_poems_far_into_the_training_text_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("poetgen.shipping.memorisation._BLOCK", 1)
     assert of("千里江陵一日还。").borrowed_lines == 1
-
-
-class Counting:
-    """A network that writes the characters of a text in turn, and an end; heeds its context."""
-
-    def __init__(self, vocabulary: Vocabulary, text: str) -> None:
-        self.vocabulary_size = len(vocabulary)
-        self.fed: list[int] = []
-        self._next = [*vocabulary.encode(text), EOS]
-
-    def start(self, n: int) -> np.ndarray:
-        return np.zeros(n, np.int64)
-
-    def step(self, ids: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.fed.append(int(ids[0]))
-        logits = np.full((len(ids), self.vocabulary_size), -100.0, np.float32)
-        logits[:, [PAD, BOS, UNK, 4]] = 100.0  # What must never be drawn is what it likes most.
-        if ids[0] != PAD:
-            logits[np.arange(len(ids)), np.array(self._next)[state]] = 50.0
-            state = state + 1
-        return logits, state
-
-    def select(self, state: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        chosen: np.ndarray = state[rows]
-        return chosen
-
-    def join(self, states: object) -> object:
-        raise NotImplementedError
-
-
-def test_poems_are_what_the_network_says_after_an_empty_context() -> None:
-    vocabulary = Vocabulary((*SPECIALS, *CONTROLS, *"春江花月夜，。"))
-    model = Counting(vocabulary, "春江花月夜。")
-    said: list[int] = []
-    poems = list(write_freely(model, vocabulary, 3, 0, said.append))
-    assert poems == ["春江花月夜。"] * 3
-    assert model.fed[: WIDTH + 1] == [PAD] * WIDTH + [BOS]
-    assert sum(said) == 3
-
-
-def test_a_poem_without_an_end_is_cut() -> None:
-    vocabulary = Vocabulary((*SPECIALS, *CONTROLS, *"春江花月夜，。"))
-    model = Counting(vocabulary, "春" * 500)
-    (poem,) = write_freely(model, vocabulary, 1, 0)
-    assert poem == "春" * 200
