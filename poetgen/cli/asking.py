@@ -17,12 +17,15 @@ import click
 
 from poetgen.cli import console
 from poetgen.cli.book import save_poem
+from poetgen.cli.judging import use_judge
 from poetgen.cli.poems import first_seed, load_poet, sampling_options
 from poetgen.cli.showing import open_citations, write_on_screen
 from poetgen.errors import PoetgenError, TemplateError
 from poetgen.verse.forms import FORMS, form_named
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from poetgen.writing.request import Request
     from poetgen.writing.written import WrittenPoem
 
@@ -121,6 +124,7 @@ def write_by_asking(
     model: str | None,
     device: str,
     rank: bool,
+    judge: Path | None,
     cite: bool,
     save: bool,
     quiet: bool,
@@ -134,6 +138,7 @@ def write_by_asking(
         The exit status: 130 after Ctrl-C, else 0.
     """
     poet = load_poet(model, device)
+    use_judge(poet, judge, style=wanted.rules["style"], rank=rank)
     options = sampling_options(**choices)
     cited = open_citations(poet, quiet=quiet) if cite else None
     seed = first_seed(seed)

@@ -18,6 +18,7 @@ import click
 
 from poetgen.cli import console
 from poetgen.cli.book import save_poem
+from poetgen.cli.judging import judge_option, use_judge
 from poetgen.cli.showing import (
     INDENT,
     forced_faults,
@@ -32,6 +33,8 @@ from poetgen.errors import TemplateError
 from poetgen.verse.forms import FORMS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from poetgen.writing.options import SamplingOptions
     from poetgen.writing.poet import Poet
     from poetgen.writing.request import Request
@@ -154,6 +157,7 @@ _OPTIONS = (
         default=True,
         help="Show the best draft of each poem, leave out twins; or the one drawn, in order.",
     ),
+    judge_option,
     click.option(
         "--cite",
         is_flag=True,
@@ -217,6 +221,7 @@ def write_and_show(
     model: str | None,
     device: str,
     rank: bool,
+    judge: Path | None,
     cite: bool,
     save: bool,
     as_json: bool,
@@ -234,6 +239,7 @@ def write_and_show(
         The exit status: 1 if a poem could not be written, else 0.
     """
     poet = load_poet(model, device)
+    use_judge(poet, judge, style=wishes[0].request.style, rank=rank)
     options = sampling_options(**choices)
     first = first_seed(seed)
     on_screen = sys.stdout.isatty() and not as_json

@@ -4,6 +4,9 @@ it. Reading only: nothing is drawn here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 from poetgen.dataset.runs import RunFilter
 from poetgen.dataset.vocabulary import UNK, UNKNOWN_NATS
 from poetgen.writing.particles import Draft, SampleResult
@@ -11,6 +14,9 @@ from poetgen.writing.ranking import Appraisal, appraise
 from poetgen.writing.request import Request
 from poetgen.writing.template import Template
 from poetgen.writing.written import WrittenPoem, judge
+
+Manner: TypeAlias = Callable[[str, Sequence[str]], float]
+"""Says of a style and lines the log odds that they are in it."""
 
 
 def best_draft(
@@ -20,6 +26,7 @@ def best_draft(
     runs: RunFilter | None,
     *,
     rank: bool,
+    manner: Manner | None = None,
 ) -> tuple[Draft, Appraisal]:
     """The draft to show first, and what was found of it.
 
@@ -29,6 +36,7 @@ def best_draft(
         result: What the particles became; at least one draft.
         runs: The runs of the model's training poems, to see what is borrowed.
         rank: Whether to take the best of all drafts, or the one that was drawn.
+        manner: What judges of the style, where one is asked for and somebody does.
     """
     characters = request.form.line_length * request.form.line_count
     appraised = []
@@ -37,7 +45,9 @@ def best_draft(
     for draft in drafts.values():
         rows = _rows(request, template, draft)
         nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
-        appraised.append((draft, appraise(_lines(rows), _forced(rows), nats / characters, runs)))
+        lines = _lines(rows)
+        odds = manner(request.style, lines) if manner and request.style else 0.0
+        appraised.append((draft, appraise(lines, _forced(rows), nats / characters, runs, odds)))
     return min(appraised, key=lambda each: each[1].order)
 
 

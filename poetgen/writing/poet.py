@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
 
@@ -21,18 +21,17 @@ from poetgen.errors import PoetgenError, TemplateError
 from poetgen.writing.aims import Aims, Outlook
 from poetgen.writing.asked import OFF, RulesAsked
 from poetgen.writing.candidates import Candidate, candidates
-from poetgen.writing.drafted import best_draft, poem_of
+from poetgen.writing.drafted import Manner, best_draft, poem_of
 from poetgen.writing.engine import StepModel, engine_for
-from poetgen.writing.freely import AS_IT_IS, FreePoem, write_freely
 from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.novelty import Novelty
 from poetgen.writing.options import SamplingOptions
 from poetgen.writing.particles import Draft, SampleResult
 from poetgen.writing.ranking import Appraisal, Variety, order
-from poetgen.writing.request import Request, acrostic_request, continuation_request, told
+from poetgen.writing.request import Request, acrostic_request, continuation_request
 from poetgen.writing.sampler import sample, stream
 from poetgen.writing.sounds import sounds_of
-from poetgen.writing.template import Template, compile_template, told_context
+from poetgen.writing.template import Template, compile_template
 from poetgen.writing.written import WrittenPoem
 
 _TRIES = 3
@@ -67,6 +66,7 @@ class Poet:
 
     Attributes:
         corpus: The name of the corpus that it was trained on; empty when nobody says.
+        manner: What judges the style of drafts where one is asked for; None for nobody.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Poet:
         self.name = name
         self._says_length = says_length
         self.corpus = ""
+        self.manner: Manner | None = None
         self._model = model
         self._lexicon = Lexicon(vocabulary)
         self._runs = runs
@@ -187,41 +188,6 @@ class Poet:
         asked, options = _parted(choices)
         request = continuation_request(text, form, line_length=line_length, **asked)
         return self._several(request, n, seed, options, rank)
-
-    def write_freely(
-        self,
-        seeds: Sequence[int],
-        options: SamplingOptions | None = None,
-        *,
-        theme: str | None = None,
-        style: str | None = None,
-        on_progress: Callable[[int], None] | None = None,
-    ) -> list[FreePoem]:
-        """Write poems of whatever form the model likes, by no rule but its own.
-
-        Args:
-            seeds: One for each poem.
-            options: How to choose characters; None: from the model's own distribution.
-            theme: As in `acrostic_request`.
-            style: Likewise.
-            on_progress: Called with how many more poems are written.
-
-        Raises:
-            TemplateError: The model cannot be told a theme or a style, or these say nothing.
-            PoetgenError: A seed is negative.
-        """
-        for seed in seeds:
-            _check_seed(seed)
-        asked = told(theme, style)
-        return write_freely(
-            self._model,
-            self._lexicon.vocabulary,
-            seeds,
-            options or AS_IT_IS,
-            context=told_context(self._lexicon, self._fold, "", asked["theme"], asked["style"]),
-            says_length=self._says_length,
-            on_progress=on_progress,
-        )
 
     def write(
         self,
@@ -347,7 +313,8 @@ class Poet:
         found: list[tuple[Draft, Appraisal]] = []
 
         def choose(result: SampleResult) -> Draft:
-            found.append(best_draft(request, template, result, self._runs, rank=rank))
+            best = best_draft(request, template, result, self._runs, rank=rank, manner=self.manner)
+            found.append(best)
             return found[0][0]
 
         tokens = stream(self._model, template, seed, options or SamplingOptions(), choose)
@@ -415,7 +382,7 @@ class Poet:
     def _poem(
         self, request: Request, template: Template, seed: int, result: SampleResult, rank: bool
     ) -> WrittenPoem:
-        best = best_draft(request, template, result, self._runs, rank=rank)
+        best = best_draft(request, template, result, self._runs, rank=rank, manner=self.manner)
         return poem_of(request, template, seed, self.name, *best)
 
 

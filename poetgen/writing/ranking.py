@@ -37,6 +37,11 @@ Forced: TypeAlias = Sequence[Sequence[bool]]
 REPEATED, CLICHES, BORROWED = 2.0, 1.0, 1.0
 """What a fault costs, in nats."""
 
+MANNER = 0.3
+"""What a nat of log odds that the style is the one asked for is worth, in nats a character. Of
+eight drafts of 80 poems, a judge of another cell than the one that chose gave 71 % to Tang in place
+of 44 %, at 0.12 nats a character; a weight of 0.1 brought 58 % at 0.03."""
+
 MOST_BORROWED = 0.2
 """The share of a poem's runs of five that may stand in the corpus. Of the poets' own lines, 4 % of
 the runs in 七绝 stand in another poem, and 11 % in 五绝."""
@@ -57,6 +62,7 @@ class Appraisal:
             filter says so, or there is no such run.
         characters: All characters of the poem.
         borrowed: Runs of five that stand in the corpus.
+        manner: The log odds, by a judge, that it is in the style asked for; 0 without a judge.
     """
 
     nats_per_character: float
@@ -65,12 +71,13 @@ class Appraisal:
     borrowed: int
     borrowed_share: float | None
     characters: int
+    manner: float = 0.0
 
     @property
     def cost(self) -> float:
         """Nats per character; less is better."""
         faults = REPEATED * self.repeated + CLICHES * self.cliches + BORROWED * self.borrowed
-        return self.nats_per_character + faults / self.characters
+        return self.nats_per_character + faults / self.characters - MANNER * self.manner
 
     @property
     def order(self) -> tuple[bool, float]:
@@ -84,7 +91,11 @@ def order(borrowed_share: float | None, cost: float) -> tuple[bool, float]:
 
 
 def appraise(
-    lines: Sequence[str], forced: Forced, nats_per_character: float, runs: RunFilter | None
+    lines: Sequence[str],
+    forced: Forced,
+    nats_per_character: float,
+    runs: RunFilter | None,
+    manner: float = 0.0,
 ) -> Appraisal:
     """Say what a draft costs.
 
@@ -93,6 +104,7 @@ def appraise(
         forced: What of them the request fixed.
         nats_per_character: The model's surprise at it.
         runs: The runs of the training poems, where the checkpoint has them.
+        manner: The log odds that it is in the style asked for, where a judge says so.
     """
     borrowed = cliches = free_runs = 0
     if runs is not None:
@@ -116,6 +128,7 @@ def appraise(
         borrowed=borrowed,
         borrowed_share=borrowed / free_runs if free_runs else None,
         characters=sum(map(len, lines)),
+        manner=manner,
     )
 
 
