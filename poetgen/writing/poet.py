@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import secrets
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
 
@@ -23,15 +23,16 @@ from poetgen.writing.asked import OFF, RulesAsked
 from poetgen.writing.candidates import Candidate, candidates
 from poetgen.writing.drafted import Manner, best_draft, poem_of
 from poetgen.writing.engine import StepModel, engine_for
+from poetgen.writing.freely import AS_IT_IS, FreePoem, write_freely
 from poetgen.writing.lexicon import Lexicon
 from poetgen.writing.novelty import Novelty
 from poetgen.writing.options import SamplingOptions
 from poetgen.writing.particles import Draft, SampleResult
 from poetgen.writing.ranking import Appraisal, Variety, order
-from poetgen.writing.request import Request, acrostic_request, continuation_request
+from poetgen.writing.request import Request, acrostic_request, continuation_request, told
 from poetgen.writing.sampler import sample, stream
 from poetgen.writing.sounds import sounds_of
-from poetgen.writing.template import Template, compile_template
+from poetgen.writing.template import Template, compile_template, told_context
 from poetgen.writing.written import WrittenPoem
 
 _TRIES = 3
@@ -188,6 +189,41 @@ class Poet:
         asked, options = _parted(choices)
         request = continuation_request(text, form, line_length=line_length, **asked)
         return self._several(request, n, seed, options, rank)
+
+    def write_freely(
+        self,
+        seeds: Sequence[int],
+        options: SamplingOptions | None = None,
+        *,
+        theme: str | None = None,
+        style: str | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[FreePoem]:
+        """Write poems of whatever form the model likes, by no rule but its own.
+
+        Args:
+            seeds: One for each poem.
+            options: How to choose characters; None: from the model's own distribution.
+            theme: As in `acrostic_request`.
+            style: Likewise.
+            on_progress: Called with how many more poems are written.
+
+        Raises:
+            TemplateError: The model cannot be told a theme or a style, or these say nothing.
+            PoetgenError: A seed is negative.
+        """
+        for seed in seeds:
+            _check_seed(seed)
+        asked = told(theme, style)
+        return write_freely(
+            self._model,
+            self._lexicon.vocabulary,
+            seeds,
+            options or AS_IT_IS,
+            context=told_context(self._lexicon, self._fold, "", asked["theme"], asked["style"]),
+            says_length=self._says_length,
+            on_progress=on_progress,
+        )
 
     def write(
         self,
