@@ -54,6 +54,7 @@ class Network:
         name: As it was asked for.
         cell, nonlinearity, recurrent_init: As in `ModelConfig`.
         scale: What the recurrent matrix is multiplied by at the start.
+        forget_bias: Where the bias of a forget gate starts, if there is one.
     """
 
     name: str
@@ -61,38 +62,44 @@ class Network:
     nonlinearity: str = "tanh"
     recurrent_init: str = "orthogonal"
     scale: float = 1.0
+    forget_bias: float = 1.0
 
 
 def network_named(name: str) -> Network:
-    """A network by a name such as `lstm`, `rnn:relu:identity` or `rnn:x2`.
+    """A network by a name such as `lstm:forget3`, `rnn:relu:identity` or `rnn:x2`.
 
     Raises:
         TrainingError: No such cell, or no such word after it.
     """
     cell, *words = name.strip().split(":")
-    cell_named(cell)
-    nonlinearity, recurrent_init, scale = "tanh", "orthogonal", 1.0
+    has_matrix = cell_named(cell).is_recurrent
+    forgets = cell_named(cell).forget_gate is not None
+    nonlinearity, recurrent_init, scale, forget_bias = "tanh", "orthogonal", 1.0, 1.0
     for word in words:
         if word == "relu" and cell == "rnn":
             nonlinearity = word
-        elif word == "identity":
+        elif word == "identity" and has_matrix:
             recurrent_init = word
-        elif (factor := _factor(word)) is not None:
+        elif has_matrix and (factor := _number_after("x", word)) is not None and factor > 0:
             scale = factor
+        elif forgets and (bias := _number_after("forget", word)) is not None:
+            forget_bias = bias
         else:
             raise TrainingError(
                 f"--cells has '{name}', and '{word}' is nothing that a {cell} can have",
-                hint="a cell's name, then :identity, :x2 (or another factor), or, of an rnn, :relu",
+                hint="a cell's name; where it has a recurrent matrix, then :identity, or :x2 (or "
+                "another factor); where it has a forget gate, :forget3 (or another bias); of an "
+                "rnn, :relu",
             )
-    return Network(name.strip(), cell, nonlinearity, recurrent_init, scale)
+    return Network(name.strip(), cell, nonlinearity, recurrent_init, scale, forget_bias)
 
 
-def _factor(word: str) -> float | None:
+def _number_after(prefix: str, word: str) -> float | None:
     try:
-        value = float(word[1:]) if word.startswith("x") else math.nan
+        value = float(word.removeprefix(prefix)) if word.startswith(prefix) else math.nan
     except ValueError:
         return None
-    return value if 0 < value < math.inf else None
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,8 @@ def compare(
     All see the same sequences: pieces of the training poems put one after the other.
 
     Raises:
-        TrainingError: The corpus is shorter than a sequence, or a value is out of range.
+        TrainingError: The corpus is shorter than a sequence, a value is out of range, or a cell
+            cannot be seen step by step.
     """
     ids = corpus.split("train").ids
     if len(ids) <= settings.steps:
@@ -180,6 +188,8 @@ def compare(
             f"--steps is {settings.steps}, but {corpus.name} has {len(ids):,} tokens to train on",
             hint="take fewer steps or a larger corpus",
         )
+    for network in networks:
+        step_of(config_of(network, len(corpus.vocabulary), settings))  # Complains now.
     measured = draw_sequences(ids, settings.steps, _MEASURED, np.random.default_rng(settings.seed))
     for network in networks:
         start = make_model(network, len(corpus.vocabulary), settings, corpus.token_counts())
@@ -199,19 +209,25 @@ def make_model(
     token_counts: npt.NDArray[np.int64] | None = None,
 ) -> LanguageModel:
     """A network of one layer as training starts from it, its recurrent matrix scaled."""
-    config = ModelConfig(
+    model = LanguageModel(config_of(network, vocabulary_size, settings))
+    model.initialise(token_counts, settings.seed)
+    if network.scale != 1:
+        with torch.no_grad():
+            LayerParameters.of(model.recurrent, 0).weight_hh.mul_(network.scale)
+    return model
+
+
+def config_of(network: Network, vocabulary_size: int, settings: Settings) -> ModelConfig:
+    """The shape of a network of one layer."""
+    return ModelConfig(
         cell=network.cell,
         vocabulary_size=vocabulary_size,
         embedding_size=settings.hidden_size,
         hidden_size=settings.hidden_size,
         nonlinearity=network.nonlinearity,
         recurrent_init=network.recurrent_init,
+        forget_bias=network.forget_bias,
     )
-    model = LanguageModel(config)
-    model.initialise(token_counts, settings.seed)
-    with torch.no_grad():
-        model.recurrent.get_parameter("weight_hh_l0").mul_(network.scale)
-    return model
 
 
 def draw_sequences(

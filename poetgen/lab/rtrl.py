@@ -44,7 +44,6 @@ Slope: TypeAlias = Callable[[int, Tensor], Tensor]
 Method: TypeAlias = "Callable[[Recurrence, Tensor, Slope], Tensor]"
 """Maps a recurrence, the tokens (T,) that it reads and the losses' slopes to dL/dθ (N,)."""
 
-_OF_LAYER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _VECTORS = "embedding.weight"
 
 
@@ -77,15 +76,15 @@ class Recurrence:
             learn_vectors: Whether the vectors of the tokens are parameters too, V·E more in θ, or
                 what the network is given, as its inputs were in 1989.
         """
-        parts = {
-            f"recurrent.{name}_l0": getattr(LayerParameters.of(model.recurrent, 0), name)
-            for name in _OF_LAYER
+        step = step_of(model.config)
+        parts: dict[str, Tensor] = {
+            f"recurrent.{name}": part for name, part in model.recurrent.named_parameters()
         }
         vectors: Tensor | None = model.embedding.weight.detach()
         if learn_vectors:
             parts[_VECTORS], vectors = vectors, None
         return cls(
-            step=step_of(model.config),
+            step=step,
             states=cell_named(model.config.cell).states,
             hidden_size=model.config.hidden_size,
             theta=torch.cat([part.detach().flatten() for part in parts.values()]),
@@ -112,7 +111,7 @@ class Recurrence:
     @staticmethod
     def layer(parts: dict[str, Tensor]) -> LayerParameters:
         """What the step takes of the parts of θ."""
-        return LayerParameters(*(parts[f"recurrent.{name}_l0"] for name in _OF_LAYER))
+        return LayerParameters.named({n: part for n, part in parts.items() if n != _VECTORS})
 
     @property
     def given_vectors(self) -> Tensor:

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from poetgen.dataset.encoded import EncodedCorpus
 from poetgen.errors import TrainingError
-from poetgen.lab.gradients import Network, Settings, draw_sequences, make_model
+from poetgen.lab.gradients import Network, Settings, config_of, draw_sequences, make_model
 from poetgen.lab.memory import peak_bytes
 from poetgen.lab.rtrl import Method, Recurrence, bptt, loss_gradients, rtrl
+from poetgen.models.reference_cells import step_of
 
 RTRL, BPTT = "rtrl", "bptt"
 METHODS: dict[str, Method] = {RTRL: rtrl, BPTT: bptt}
@@ -108,7 +109,7 @@ def measure_costs(
     """Measure both methods at every hidden size and every length, on pieces of a corpus.
 
     Raises:
-        TrainingError: The corpus is shorter than a sequence, or a cell has no reference.
+        TrainingError: The corpus is shorter than a sequence, or a cell cannot be seen step by step.
     """
     ids = corpus.split("train").ids
     if len(ids) <= max(lengths):
@@ -117,6 +118,8 @@ def measure_costs(
             hint="take shorter sequences or a larger corpus",
         )
     counts = corpus.token_counts()
+    for network in networks:
+        step_of(config_of(network, len(counts), Settings()))  # Complains now.
     for network in networks:
         for H in hidden_sizes:
             for T in lengths:

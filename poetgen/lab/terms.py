@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,10 @@ RECORD = "compare.json"
 
 _MOST_UNITS = 1 << 16
 _PER_VOCABULARY = 2
-_VALIDATE_EVERY = 100
-# In steps, where the budget is time. The trainer's own choice, once a minute, is too seldom to see
-# when one network overtakes another.
+_STEPS_A_MINUTE, _LEAST_STEPS = 25, 10
+# From one validation to the next, for each minute of the budget: some twenty validations where a
+# minute has 500 steps. The trainer's own choice, one a minute, is too seldom to see when one
+# network overtakes another.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Terms:
         parameters: What the number of parameters is to be; None for twice what the tokens take.
         embedding_size: Width of a token's vector.
         num_layers: Recurrent layers.
-        validate_every: In steps; 0 for every hundred, or twenty times in a budget of steps.
+        validate_every: In steps; 0 for 25 for each of the minutes, or twenty times in the steps.
         heads: Of the acrostic that each writes at the end.
         seed: Of weights, order, dropout and acrostic.
         device: auto, cpu, cuda or mps.
@@ -81,18 +83,24 @@ class Terms:
             "cell": network.cell,
             "nonlinearity": network.nonlinearity,
             "recurrent_init": network.recurrent_init,
+            "forget_bias": network.forget_bias,
             "hidden_size": hidden_size,
             "embedding_size": self.embedding_size,
             "num_layers": self.num_layers,
             "forms": self.forms,
             "seed": self.seed,
             "device": self.device,
-            "validate_every": self.validate_every or (_VALIDATE_EVERY if self.minutes else 0),
+            "validate_every": self._validate_every(),
             "patience": 0,  # Equal time is all of it.
         }
         budget = {"minutes": self.minutes, "steps": self.steps}
         given |= {flag: value for flag, value in budget.items() if value is not None}
         return Recipe.of_flags(self.corpus, self.preset, given)
+
+    def _validate_every(self) -> int:
+        if self.validate_every or self.minutes is None or not math.isfinite(self.minutes):
+            return self.validate_every
+        return max(_LEAST_STEPS, round(_STEPS_A_MINUTE * self.minutes))
 
     def target(self, vocabulary_size: int) -> int:
         """How many parameters each is to have."""

@@ -14,7 +14,8 @@ for a single poem, which `torch.func` needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -41,6 +42,8 @@ class LayerParameters:
         weight_hh: (G·H, H), the matrices U.
         bias_ih: (G·H,), the first half of each b.
         bias_hh: (G·H,), the second. torch keeps two; only the GRU's candidate needs them.
+
+    Where a cell's gates do not see the state, the matrices U and the second half are empty.
     """
 
     weight_ih: Tensor
@@ -51,8 +54,22 @@ class LayerParameters:
     @classmethod
     def of(cls, layers: nn.Module, layer: int) -> LayerParameters:
         """Those of one of a network's layers, counted from 0; not copied."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return cls(*(layers.get_parameter(f"{name}_l{layer}") for name in names))
+        found = dict(layers.named_parameters())
+        return cls.named({name: part for name, part in found.items() if _is_of(name, layer)})
+
+    @classmethod
+    def named(cls, found: Mapping[str, Tensor]) -> LayerParameters:
+        """Those of a layer, by names that end as torch's do: weight_ih_l0."""
+        parts = {name.rpartition(".")[2].rpartition("_l")[0]: part for name, part in found.items()}
+        nothing = parts["weight_ih"].new_empty(0)
+        names = (field.name for field in dataclasses.fields(cls))
+        return cls(*(parts.get(name, nothing) for name in names))
+
+
+def _is_of(name: str, layer: int) -> bool:
+    """Whether a parameter is of this layer: of torch's, or of a stack, 0.weight_ih_l0."""
+    stacked, _, own = name.rpartition(".")
+    return stacked == str(layer) if stacked else own.endswith(f"_l{layer}")
 
 
 Step: TypeAlias = Callable[[Tensor, LayerState, LayerParameters], tuple[LayerState, Gates]]
@@ -143,7 +160,55 @@ def gru_step(x: Tensor, state: LayerState, parameters: LayerParameters) -> tuple
     return (h,), {"reset": r, "update": z, "candidate": n}
 
 
-_STEPS: dict[str, Step] = {"rnn": rnn_tanh_step, "lstm": lstm_step, "gru": gru_step}
+def mingru_step(
+    x: Tensor, state: LayerState, parameters: LayerParameters
+) -> tuple[LayerState, Gates]:
+    """The GRU without the state in its gates (Feng et al. 2024, https://arxiv.org/abs/2410.01201).
+
+    z_t = σ(W_z x_t + b_z)                 update gate: how much is new
+    n_t = W_n x_t + b_n                    candidate
+    h_t = (1 - z_t) * h_{t-1} + z_t * n_t
+
+    Its J_t is diag(1 - z_t): between 0 and 1, it lets no gradient explode.
+    """
+    (h,) = state
+    W_z, W_n = parameters.weight_ih.chunk(2)
+    b_z, b_n = parameters.bias_ih.chunk(2)
+
+    z = torch.sigmoid(linear(x, W_z) + b_z)  # (B, H)
+    n = linear(x, W_n) + b_n
+    h = (1 - z) * h + z * n
+    return (h,), {"update": z, "candidate": n}
+
+
+def minlstm_step(
+    x: Tensor, state: LayerState, parameters: LayerParameters
+) -> tuple[LayerState, Gates]:
+    """The LSTM without the state in its gates, and without an output gate (in the same paper).
+
+    f_t = σ(W_f x_t + b_f)                 forget gate: how much is kept
+    i_t = σ(W_i x_t + b_i)                 input gate: how much is written
+    n_t = W_n x_t + b_n                    candidate
+    h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * n_t
+    """
+    (h,) = state
+    W_f, W_i, W_n = parameters.weight_ih.chunk(3)
+    b_f, b_i, b_n = parameters.bias_ih.chunk(3)
+
+    f = torch.sigmoid(linear(x, W_f) + b_f)  # (B, H)
+    i = torch.sigmoid(linear(x, W_i) + b_i)
+    n = linear(x, W_n) + b_n
+    h = f / (f + i) * h + i / (f + i) * n
+    return (h,), {"forget": f, "input": i, "candidate": n}
+
+
+_STEPS: dict[str, Step] = {
+    "rnn": rnn_tanh_step,
+    "lstm": lstm_step,
+    "gru": gru_step,
+    "mingru": mingru_step,
+    "minlstm": minlstm_step,
+}
 
 
 def step_of(config: ModelConfig) -> Step:

@@ -137,7 +137,7 @@ def test_a_network_named_twice_or_unknown_is_one_clear_error(tmp_path: Path) -> 
 def test_the_command_shows_tables_poems_and_a_picture(run_cli: RunCli, tmp_path: Path) -> None:
     small = ("--parameters", "30000", "--embedding-size", "16", "--steps", "3")
     asked = ("--cells", "gru,output", "--form", "五绝", "--heads", "平安喜乐")
-    result = run_cli("lab", "compare", *asked, *small)
+    result = run_cli("lab", "compare", *asked, *small, timeout=110)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""  # No terminal, no display.
     for words in ("on test poems", "s to the loser's best", "clipped", "gru: 平", "output: 平"):

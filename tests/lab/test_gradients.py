@@ -26,7 +26,17 @@ from poetgen.lab.gradients import (
 from tests.conftest import RunCli
 
 V, SETTINGS = 30, Settings(steps=12, hidden_size=16, train_steps=3)
-NAMES = ("rnn", "rnn:x0.5", "rnn:x2", "rnn:relu:identity", "rnn:identity", "lstm", "gru")
+NAMES = (
+    "rnn",
+    "rnn:x0.5",
+    "rnn:x2",
+    "rnn:relu:identity",
+    "rnn:identity",
+    "lstm",
+    "gru",
+    "mingru",
+    "minlstm",
+)
 
 
 def _sequences(count: int = 3) -> Tensor:
@@ -40,9 +50,13 @@ def test_names_say_cell_nonlinearity_start_and_scale() -> None:
         "rnn:relu:identity", "rnn", "relu", "identity"
     )
     assert network_named("gru:x0.5").scale == 0.5
+    assert network_named("lstm:forget-2").forget_bias == -2
 
 
-@pytest.mark.parametrize("name", ["qrnn", "lstm:relu", "rnn:xx", "rnn:x-1", "rnn:xinf", "rnn:"])
+@pytest.mark.parametrize(
+    "name",
+    ["qrnn", "lstm:relu", "rnn:xx", "rnn:x-1", "rnn:xinf", "rnn:", "mingru:x2", "gru:forget1"],
+)
 def test_a_wrong_name_is_one_clear_error(name: str) -> None:
     with pytest.raises(TrainingError):
         network_named(name)
@@ -127,6 +141,15 @@ def test_an_identity_network_of_rectifiers_carries_its_gradient_on() -> None:
     torch.testing.assert_close(gradients, gradients[:, :1].expand(-1, 12))
 
 
+def test_an_lstm_that_starts_with_an_open_forget_gate_carries_its_gradient_farther() -> None:
+    """The memory's own part of a step back is f, about σ(the bias) at the start."""
+    far = [
+        gradient_norms(make_model(network_named(name), V, SETTINGS), _sequences())[:, -1].median()
+        for name in ("lstm:forget-2", "lstm", "lstm:forget4")
+    ]
+    assert far[0] * 10 < far[1] < far[2]
+
+
 def test_training_lowers_the_loss_and_counts_what_it_clips() -> None:
     settings = Settings(steps=12, hidden_size=16, train_steps=20, learning_rate=0.02)
     ids = np.tile(np.arange(4, 12, dtype=np.uint16), 50)
@@ -180,6 +203,7 @@ def test_json_is_an_object_a_network() -> None:
     ("arguments", "status", "message"),
     [
         (["--cells", "rnn,abc"], 1, "abc"),
+        (["--cells", "rnn,output"], 1, "the cell output has no step-by-step reference"),
         (["-o", "x.gif"], 1, "cannot draw x.gif"),
         (["--steps", "1"], 2, "--steps"),
     ],

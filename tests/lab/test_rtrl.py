@@ -18,7 +18,7 @@ from poetgen.lab.rtrl_costs import BPTT, RTRL, growth_of, kept_numbers, measure_
 from poetgen.models.language_model import LanguageModel
 from tests.conftest import RunCli
 
-NAMES = ("rnn", "rnn:relu:identity", "lstm", "gru")
+NAMES = ("rnn", "rnn:relu:identity", "lstm", "gru", "mingru", "minlstm")
 H, T = 6, 20
 
 
@@ -126,7 +126,7 @@ def test_a_corpus_shorter_than_a_sequence_is_one_clear_error(corpus: EncodedCorp
 
 def test_the_command_shows_tables_and_a_picture(run_cli: RunCli, tmp_path: Path) -> None:
     sizes = ("--hidden-sizes", "4,8", "--lengths", "4,16")
-    result = run_cli("lab", "rtrl", "--cells", "rnn,gru", *sizes, "-o", "costs.svg")
+    result = run_cli("lab", "rtrl", "--cells", "rnn,gru", *sizes, "-o", "costs.svg", timeout=110)
     assert result.returncode == 0, result.stderr
     for words in ("BPTT  held", "ratio  apart", "hidden size, 4 to 8", "steps, 4 to 16"):
         assert words in result.stdout
@@ -150,6 +150,7 @@ def test_json_is_an_object_a_size() -> None:
     ("arguments", "status", "message"),
     [
         (["--cells", "rnn,abc"], 1, "abc"),
+        (["--cells", "rnn,output"], 1, "the cell output has no step-by-step reference"),
         (["-o", "x.gif"], 1, "cannot draw x.gif"),
         (["--hidden-sizes", "8,1000"], 2, "--hidden-sizes"),
         (["--lengths", "8,x"], 2, "--lengths"),

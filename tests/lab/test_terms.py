@@ -43,12 +43,14 @@ def test_all_get_the_same_recipe_but_for_the_rate_that_a_cell_bears() -> None:
     assert lstm.training.patience == 0
     assert rnn.model["nonlinearity"] == "relu"
     assert rnn.model["recurrent_init"] == "identity"
+    assert terms.recipe("lstm:forget3", 8).model["forget_bias"] == 3
     share = CELLS["rnn"].learning_rate_share
     assert rnn.training.learning_rate == pytest.approx(share * lstm.training.learning_rate)
 
 
 def test_a_budget_of_time_is_validated_often_enough_to_see_who_overtakes_whom() -> None:
-    assert Terms(minutes=2).recipe("lstm", 8).training.validate_every == 100
+    assert Terms(minutes=2).recipe("lstm", 8).training.validate_every == 50
+    assert Terms(minutes=0.1).recipe("lstm", 8).training.validate_every == 10
     assert Terms(minutes=2, validate_every=7).recipe("lstm", 8).training.validate_every == 7
     assert Terms(steps=40).recipe("lstm", 8).training.validate_every == 0
 

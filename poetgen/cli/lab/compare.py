@@ -29,8 +29,8 @@ _PICTURE = "compare.png"
 @click.option(
     "--cells",
     metavar="NAME,…",
-    help=f"What takes part: {', '.join(CELLS)}; a cell's name may go on with :identity, its "
-    "recurrent matrix at the start, and, of an rnn, with :relu.  [default: rnn,lstm,gru]",
+    help=f"What takes part: {', '.join(CELLS)}; a name may go on as for `lab gradients`: "
+    "rnn:relu:identity, lstm:forget3.  [default: rnn,lstm,gru]",
 )
 @click.option("--corpus", metavar="NAME|PATH", help="What they learn.  [default: sample]")
 @click.option("--form", metavar="FORM,…", help="Learn these forms only.  [default: all]")
@@ -52,7 +52,7 @@ _PICTURE = "compare.png"
 @click.option(
     "--validate-every",
     type=click.IntRange(0),
-    help="In steps.  [default: 100, or twenty times in --steps]",
+    help="In steps.  [default: 25 for each of the --minutes, or twenty times in --steps]",
 )
 @click.option("--heads", help="Of the acrostic that each writes.  [default: 春夏秋冬]")
 @click.option(
@@ -137,28 +137,33 @@ def _terms(folder: Path, given: dict[str, Any], *, resume: bool) -> Terms:
 
 
 def _train(comparison: Comparison, *, quiet: bool) -> None:
-    """Show each network's training as `poetgen train` shows it, a display for each."""
-    from contextlib import ExitStack
+    """Train, with a bar for each network on stderr.
 
-    from poetgen.cli.progress import training_display
+    No poem is written on the way, as `poetgen train` does: it would take of a network's time.
+    """
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
     from poetgen.lab.compare import Turn
 
-    shown: str | None = None
-    with ExitStack() as stack:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[figures]}", markup=False),
+    )
+    bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=console.messages(), disable=quiet) as progress:
         for record in comparison.run():
             if not isinstance(record, Turn):
                 continue
-            contestant = record.contestant
-            if contestant.name != shown:
-                stack.close()
-                shown = contestant.name
-                display = stack.enter_context(training_display(quiet=quiet))
-                config = contestant.config
-                display.say(
-                    f"{shown}: {config.hidden_size:,} units, "
-                    f"{config.parameter_count():,} parameters"
-                )
-            display.update(record.progress, record.trainer)
+            name, step = record.contestant.name, record.progress
+            if name not in bars:
+                units = f"{name}, {record.contestant.config.hidden_size:,} units"
+                bars[name] = progress.add_task(units, total=1.0, figures="")
+            progress.update(bars[name], completed=step.share)
+            if step.validation is not None:
+                perplexity = f"perplexity {step.validation.per_character:,.1f}"
+                progress.update(bars[name], figures=perplexity)
 
 
 def _show(comparison: Comparison, *, as_json: bool) -> None:
