@@ -25,7 +25,8 @@ _CELLS = "rnn:x0.5,rnn,rnn:x2,rnn:relu,rnn:relu:identity,lstm,gru"
     show_default=True,
     metavar="NAME,…",
     help="The networks: a cell, and how its recurrent matrix starts: orthogonal, or :identity, "
-    "times :x2 or another factor. rnn:relu has rectifiers.",
+    "times :x2 or another factor. rnn:relu has rectifiers; :forget3, or another number, is where "
+    "the bias of an lstm's forget gate starts.",
 )
 @click.option(
     "--steps",
