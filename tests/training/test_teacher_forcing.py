@@ -99,6 +99,31 @@ def test_two_passes_are_the_loop_that_feeds_back_on_the_fly(
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"stop": "bernoulli"},
+        {"stop": "length"},
+        {"condition": "both", "output_depth": 2},
+        {"architecture": "seq2seq"},
+    ],
+)
+def test_two_passes_are_the_loop_in_every_kind_of_network(
+    shape: dict[str, Any], corpus: EncodedCorpus
+) -> None:
+    if "architecture" in shape:
+        shape = {**shape, "line_ends": corpus.vocabulary.line_ends}
+    model = network(corpus, **shape).train()
+    split, lengths_in = corpus.split("train"), model.config.lengths_in
+    batch = next(Batches(split, 300, 0, context="drawn", lengths_in=lengths_in).epoch(0))
+    draws = draws_for(batch, 0.4, seed=3, step=5)
+    assert draws is not None
+    assert not draws.fed_back[:, : batch.given].any()
+    loss, _ = loss_and_state(model, batch, CPU, draws=draws)
+    expected, _ = on_the_fly(model, batch, draws, None)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_only_characters_are_replaced_and_only_by_what_can_stand_in_a_poem(
     corpus: EncodedCorpus,
 ) -> None:
