@@ -238,6 +238,11 @@ def train(
             f"{len(encoded.split('train')):,} training poems, {len(encoded.vocabulary):,} tokens"
         )
         trainer = _trainer(recipe, source, encoded, folder, resume, processes)
+        if trainer.config.forgets_context and trainer.config.architecture == "lm":
+            display.say(
+                f"--cell {trainer.config.cell} sees its last token alone, and so nothing of form, "
+                "dynasty and theme; --condition input would tell it at every step"
+            )
         last: TrainingProgress | None = None
         with trainer, _stopping_at_signals(trainer, alone=processes.size == 1) as signals:
             if processes.first:

@@ -176,6 +176,11 @@ class ModelConfig:
         return self.vocabulary_size if self.stop == "length" else None
 
     @property
+    def forgets_context(self) -> bool:
+        """Whether what is read before a poem is lost on it, as there is no state to keep it."""
+        return self.condition == "prefix" and not cell_named(self.cell).states
+
+    @property
     def output_size(self) -> int:
         """Width of what the output layer scores."""
         return self.embedding_size if self.tie_embeddings else self.hidden_size

@@ -83,6 +83,13 @@ def test_a_config_says_in_a_line_what_it_is(changes: dict[str, Any], said: str) 
     assert dataclasses.replace(config, **changes).described() == said
 
 
+def test_a_cell_that_carries_nothing_forgets_what_it_read_before_a_poem() -> None:
+    forgetful = ModelConfig("output", 9)
+    assert forgetful.forgets_context
+    assert not dataclasses.replace(forgetful, condition="input").forgets_context
+    assert not dataclasses.replace(forgetful, cell="mingru").forgets_context
+
+
 def test_a_whole_number_will_do_for_a_share() -> None:
     assert ModelConfig.from_dict({"vocabulary_size": 100, "dropout": 0}).dropout == 0
 
