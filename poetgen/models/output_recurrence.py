@@ -42,4 +42,5 @@ class OutputRecurrence(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """(B, T, I) to (B, T, H) and the state, which is empty."""
         sums = linear(inputs, self.weight_ih_l0, self.bias_ih_l0)  # (B, T, H)
-        return torch.tanh(sums.float() if sums.dtype == torch.bfloat16 else sums), ()
+        # Under autocast the sums are of a narrow type; what is made of them is not.
+        return torch.tanh(sums.to(self.bias_ih_l0.dtype)), ()
