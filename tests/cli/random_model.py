@@ -16,12 +16,21 @@ CHARACTERS = (
 
 
 def write_random_model(
-    folder: Path, cell: str = "lstm", seed: int = 0, corpus: str = "none"
+    folder: Path,
+    cell: str = "lstm",
+    seed: int = 0,
+    corpus: str = "none",
+    architecture: str = "lm",
 ) -> Path:
     """Write a small model that knows `CHARACTERS` and the marks of verse."""
     vocabulary = Vocabulary((*SPECIALS, *"，。！？；：、", *CHARACTERS))
     config = ModelConfig(
-        cell=cell, vocabulary_size=len(vocabulary), embedding_size=8, hidden_size=16
+        cell=cell,
+        vocabulary_size=len(vocabulary),
+        embedding_size=8,
+        hidden_size=16,
+        architecture=architecture,
+        line_ends=() if architecture == "lm" else vocabulary.line_ends,
     )
     rng = np.random.default_rng(seed)
     arrays = {

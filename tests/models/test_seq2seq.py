@@ -191,7 +191,7 @@ def test_every_parameter_is_learned() -> None:
 
 
 def test_a_language_model_cannot_read_backwards_and_the_error_says_why() -> None:
-    with pytest.raises(TrainingError, match="--bidirectional .* --architecture lm") as error:
+    with pytest.raises(TrainingError, match=r"--bidirectional .* --architecture lm") as error:
         ModelConfig(vocabulary_size=V, bidirectional=True)
     assert "what it is to predict" in (error.value.hint or "")
 
