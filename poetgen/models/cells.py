@@ -237,7 +237,8 @@ CELLS: dict[str, Cell] = {
             stacks_itself=True,
             deepens=True,
             # Nothing gates what goes into its state: at `small` it went from perplexity 2,400 up
-            # to 5,600 at the preset's rate, and down to 1,200 in 150 steps at a third of it.
+            # to 5,600 at the preset's rate, and down to 1,200 in 150 steps at a third of it. So
+            # does the IRNN: nearly every step of its first 200 is clipped, from a norm of 1 to 6.
             learning_rate_share=1 / 3,
         ),
         Cell(
@@ -259,6 +260,8 @@ CELLS: dict[str, Cell] = {
             stacks_itself=True,
             deepens=True,
         ),
+        # The three that follow bear a preset's rate: on quatrains, at H = 256, none of 220 steps
+        # had a gradient whose norm was above 0.3.
         Cell(
             "mingru",
             gates=2,
