@@ -61,6 +61,20 @@ def test_the_shares_add_up_to_the_step_that_one_process_makes(size: int) -> None
         assert torch.allclose(gradient, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_the_rows_of_all_processes_are_the_rows_that_there_are(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "all_reduce", lambda _: None)
+    whole = torch.arange(1.0, 2 * 5 * 3 + 1).view(2, 5, 3)  # Fewer rows than the seven processes.
+    parts = []
+    for rank in range(size):
+        process = Processes(rank=rank, size=size)
+        parts.append(process.all_rows(whole[:, process.rows_of(5)], 5))
+    assert torch.equal(torch.stack(parts).sum(dim=0), whole)  # As all_reduce adds them up.
+    assert torch.equal(ALONE.all_rows(whole, 5), whole)
+
+
 def test_a_process_alone_has_all_of_the_batch_and_asks_nobody(poetgen_home: Path) -> None:
     batch = next(iter(Batches(encoded(poems=30).split("train"), 100, 0).epoch(0)))
     assert ALONE.share_of(batch) == (batch, 1.0)

@@ -25,6 +25,10 @@ from poetgen.training.options import PRESETS, TrainingOptions, preset_named
         ("--patience", {"steps": 1, "patience": -1}),
         ("--label-smoothing", {"steps": 1, "label_smoothing": 1.0}),
         ("--average", {"steps": 1, "average": float("nan")}),
+        ("--clip-value", {"steps": 1, "clip_value": -0.5}),
+        ("--bptt", {"steps": 1, "bptt": -1}),
+        ("--teacher-forcing is 'always'", {"steps": 1, "teacher_forcing": "always"}),
+        ("--teacher-forcing-end", {"steps": 1, "teacher_forcing_end": 1.5}),
     ],
 )
 def test_a_value_out_of_range_names_its_flag(flag: str, values: dict[str, Any]) -> None:

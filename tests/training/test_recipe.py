@@ -1,5 +1,6 @@
 """What a run was asked to do, and what a resumed run may ask anew."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ def test_a_damaged_recipe_is_one_clear_error(tmp_path: Path) -> None:
         Recipe.load(tmp_path)
 
 
+def test_a_recipe_that_is_older_than_an_option_goes_on_without_it(tmp_path: Path) -> None:
+    begun().save(tmp_path)
+    path = tmp_path / "training_state" / "recipe.json"
+    record = json.loads(path.read_text())
+    for name in ("bptt", "teacher_forcing", "teacher_forcing_end", "clip_value"):
+        del record["training"][name]
+    path.write_text(json.dumps(record))
+    assert Recipe.load(tmp_path) == begun()
+
+
 def test_a_run_goes_on_with_no_flag_at_all() -> None:
     assert begun().resumed_with(Path("out"), None, None, {}) == begun()
 
@@ -88,6 +99,9 @@ def test_what_does_not_decide_the_outcome_may_change() -> None:
         ("--form", {"forms": ("五绝",)}),
         ("--min-count", {"min_count": 9}),
         ("--seed", {"seed": 3}),
+        ("--bptt", {"bptt": 16}),
+        ("--teacher-forcing", {"teacher_forcing": "linear"}),
+        ("--clip-value", {"clip_value": 0.5}),
         ("--tie-embeddings", {"tie_embeddings": False}),
     ],
 )
