@@ -115,3 +115,19 @@ def test_another_recipe_is_refused_by_the_flag(flag: str, change: dict[str, Any]
 def test_another_preset_is_refused() -> None:
     with pytest.raises(TrainingError, match="began with"):
         begun().resumed_with(Path("out"), None, "base", {})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stop": "length", "tokenizer": "word"}, "--stop length .* --tokenizer word"),
+        ({"stop": "length", "bptt": 16}, "--bptt 16 .* --stop length"),
+        ({"condition": "input", "bptt": 16}, "--bptt 16 .* --condition input"),
+        ({"condition": "state", "cell": "output"}, "--condition state .* --cell output"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_so_is_refused_by_both_flags(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        begun(**given)
