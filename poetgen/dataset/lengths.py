@@ -18,7 +18,7 @@ from poetgen.dataset.vocabulary import SPECIALS
 
 LONGEST = 200
 """The length from which on poems are of one length, "as many or more": 200 tokens. Of the poems of
-chinese-poetry, 1 % are as long."""
+chinese-poetry, 2.6 % are as long."""
 
 FIRST = len(SPECIALS)
 """The id that means a length of 1."""
