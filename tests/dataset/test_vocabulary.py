@@ -42,6 +42,11 @@ def test_specials_decode_to_nothing() -> None:
     assert vocabulary.decode([BOS, 4, UNK, EOS, PAD]) == "春"
 
 
+def test_lines_end_with_the_marks_that_are_known() -> None:
+    vocabulary = Vocabulary((*SPECIALS, "。", "春", "，", "《"))
+    assert vocabulary.line_ends == (4, 6)
+
+
 def test_no_token_can_break_the_file_or_pose_as_a_special() -> None:
     counts = {"春": 1, "\n": 9, "\u2028": 9, "": 9, "\ud800": 9, "<unk>": 9, "a b": 9}
     vocabulary = Vocabulary.build(counts, min_count=9)

@@ -27,6 +27,8 @@ def described(corpus: str, preset: str, **given: Any) -> dict[str, Any]:
         ("small", {"cell": "gru", "minutes": 55.5, "forms": ("五绝", "七律")}),
         ("small", {"epochs": 3, "tie_embeddings": False, "threads": 1, "device": "cpu"}),
         ("base", {"cell": "rnn", "hidden_size": 100, "nonlinearity": "relu", "min_count": 3}),
+        ("small", {"architecture": "seq2seq"}),
+        ("small", {"architecture": "seq2seq", "bidirectional": False}),
         ("small", {"steps": 10, "learning_rate": 0.00123, "dropout": 0.0, "seed": 7}),
     ],
 )

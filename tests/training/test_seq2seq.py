@@ -13,12 +13,13 @@ import torch
 
 from poetgen.corpus.store import Details
 from poetgen.dataset.encoded import EncodedCorpus, encode_corpus
-from poetgen.dataset.vocabulary import BOS
+from poetgen.dataset.vocabulary import BOS, SPECIALS, Vocabulary
 from poetgen.models.config import ModelConfig
 from poetgen.models.network import from_checkpoint
 from poetgen.models.seq2seq import Seq2Seq
 from poetgen.training.evaluation import perplexity
 from poetgen.training.options import TrainingOptions
+from poetgen.training.recipe import Recipe
 from poetgen.training.trainer import Trainer
 from tests.training.grammar import GrammarCorpus
 
@@ -59,6 +60,13 @@ def train(corpus: EncodedCorpus, folder: Path) -> Seq2Seq:
     model = from_checkpoint(trainer.checkpoint())
     assert isinstance(model, Seq2Seq)
     return model
+
+
+def test_a_recipe_says_where_lines_end_to_the_network_that_goes_by_it() -> None:
+    vocabulary = Vocabulary((*SPECIALS, "。", "春", "，"))
+    recipe = Recipe.of_flags("sample", "tiny", {"architecture": "seq2seq"})
+    assert recipe.network(vocabulary).line_ends == (4, 6)
+    assert Recipe.of_flags("sample", "tiny", {}).network(vocabulary).line_ends == ()
 
 
 def test_it_repeats_a_line_by_looking_back_at_it(poetgen_home: Path, tmp_path: Path) -> None:
