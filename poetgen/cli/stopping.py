@@ -9,8 +9,16 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def stopping_at_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Call `stop` at the first Ctrl-C or SIGTERM; a second one ends all at once.
+def stopping_at_signals(stop: Callable[[], None], *, alone: bool = True) -> Iterator[list[int]]:
+    """Call `stop` at the first Ctrl-C or SIGTERM; a second one ends all at once if `alone`.
+
+    One process of several may get a second one that nobody meant: from torchrun, which passes on
+    what it gets itself. And when another process dies, torchrun ends this one so, which has yet to
+    say why the run ends; so there signals stay harmless to the end.
+
+    Args:
+        stop: What asks for the end.
+        alone: Whether this is the only process that works at it.
 
     Yields:
         The signals that came.
@@ -18,7 +26,7 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
     received: list[int] = []
 
     def handle(number: int, _: FrameType | None) -> None:
-        if received:
+        if received and alone:
             raise KeyboardInterrupt
         received.append(number)
         stop()
@@ -27,5 +35,6 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
     try:
         yield received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if alone:
+            for number, handler in before.items():
+                signal.signal(number, handler)

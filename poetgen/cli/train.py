@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from poetgen.cli.console import clean, print_json
+from poetgen.cli.stopping import stopping_at_signals
 from poetgen.errors import TrainingError
 from poetgen.models.cells import CELLS
 from poetgen.models.config import ARCHITECTURES, CONDITIONS, STOPS
@@ -244,7 +242,7 @@ def train(
                 "dynasty and theme; --condition input would tell it at every step"
             )
         last: TrainingProgress | None = None
-        with trainer, _stopping_at_signals(trainer, alone=processes.size == 1) as signals:
+        with trainer, stopping_at_signals(trainer.stop, alone=processes.size == 1) as signals:
             if processes.first:
                 recipe.save(folder)
             if trainer.finished:
@@ -325,31 +323,6 @@ def _trainer(
         resume=resume,
         processes=processes,
     )
-
-
-@contextlib.contextmanager
-def _stopping_at_signals(trainer: Trainer, *, alone: bool) -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM end the run after its step; a second one ends it at once if `alone`.
-
-    One process of several may get a second one that nobody meant: from torchrun, which passes on
-    what it gets itself. And when another process dies, torchrun ends this one so, which has yet to
-    say why the run ends; so there signals stay harmless to the end.
-    """
-    received: list[int] = []
-
-    def stop(number: int, _: FrameType | None) -> None:
-        if received and alone:
-            raise KeyboardInterrupt
-        received.append(number)
-        trainer.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        if alone:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _plot(folder: Path) -> Path:

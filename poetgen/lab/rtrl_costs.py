@@ -103,14 +103,23 @@ def measure_costs(
     hidden_sizes: Sequence[int],
     lengths: Sequence[int],
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: str = "float32",
     seed: int = 0,
 ) -> Iterator[Costs]:
     """Measure both methods at every hidden size and every length, on pieces of a corpus.
 
+    Args:
+        networks: What to measure.
+        corpus: Where the pieces come from.
+        hidden_sizes: Of the networks' states.
+        lengths: Of the pieces, in tokens.
+        dtype: Of all numbers: float32 or float64.
+        seed: Of the weights and the pieces.
+
     Raises:
         TrainingError: The corpus is shorter than a sequence, or a cell cannot be seen step by step.
     """
+    precision: torch.dtype = getattr(torch, dtype)
     ids = corpus.split("train").ids
     if len(ids) <= max(lengths):
         raise TrainingError(
@@ -124,13 +133,14 @@ def measure_costs(
         for H in hidden_sizes:
             for T in lengths:
                 settings = Settings(steps=T, hidden_size=H, seed=seed)
-                model = make_model(network, len(counts), settings, counts).to(dtype)
+                model = make_model(network, len(counts), settings, counts).to(precision)
                 (piece,) = draw_sequences(ids, T, 1, np.random.default_rng(seed))
                 found = [
                     loss_gradients(model, piece, method)[1].values() for method in METHODS.values()
                 ]
+                least = torch.finfo(precision).tiny
                 difference = max(
-                    float((a - b).abs().max() / b.abs().max().clamp(min=torch.finfo(dtype).tiny))
+                    float((a - b).abs().max() / b.abs().max().clamp(min=least))
                     for a, b in zip(*found, strict=True)
                 )
                 f = Recurrence.of(model)

@@ -84,8 +84,6 @@ def rtrl(
     the time of both in the same run, and how far their gradients are apart. Under it: by which
     power of the size each of these grew from the second largest size to the largest.
     """  # noqa: D301
-    import torch
-
     from poetgen.corpus.store import open_corpus
     from poetgen.dataset.encoded import encode_corpus
     from poetgen.lab.gradients import network_named
@@ -99,9 +97,7 @@ def rtrl(
     encoded = encode_corpus(open_corpus(corpus))
     total = len(networks) * len(hidden_sizes) * len(lengths)
     found: list[Costs] = []
-    for costs in measure_costs(
-        networks, encoded, hidden_sizes, lengths, dtype=getattr(torch, dtype), seed=seed
-    ):
+    for costs in measure_costs(networks, encoded, hidden_sizes, lengths, dtype=dtype, seed=seed):
         found.append(costs)
         if as_json:
             console.print_json(_record(costs))
