@@ -82,7 +82,7 @@ class Recurrence:
         }
         vectors: Tensor | None = model.embedding.weight.detach()
         if learn_vectors:
-            parts[_VECTORS], vectors = vectors, None
+            parts[_VECTORS], vectors = model.embedding.weight.detach(), None
         return cls(
             step=step,
             states=cell_named(model.config.cell).states,

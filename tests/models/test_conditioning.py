@@ -49,7 +49,7 @@ def test_one_token_at_a_time_is_as_all_at_once(condition: str, stop: str, cell: 
     whole, end = model(ids)
     for pieces in ([1] * 12, [6, 6], [3, 5, 4], [7, 5]):
         found, state = [], model.start(2)
-        for part in ids.split(pieces, dim=1):
+        for part in torch.split(ids, pieces, dim=1):
             logits, state = model(part, state)
             found.append(logits)
         torch.testing.assert_close(torch.cat(found, 1)[:, WIDTH:], whole[:, WIDTH:])
@@ -120,7 +120,7 @@ def test_every_parameter_learns() -> None:
     scored = model.scored(hidden[0, WIDTH:], torch.tensor([6, 20, 21, 22, 2]))
     assert scored.nats is not None
     total = (scored.features @ scored.weight.T + scored.bias).logsumexp(1).sum() + scored.nats
-    total.backward()
+    torch.autograd.backward(total)
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 

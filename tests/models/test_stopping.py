@@ -12,6 +12,7 @@ from poetgen.dataset.lengths import FIRST, length_id, lengths_known
 from poetgen.dataset.vocabulary import BOS, EOS, PAD
 from poetgen.models.config import ModelConfig
 from poetgen.models.language_model import LanguageModel
+from poetgen.models.stopping import BernoulliStop
 from poetgen.training.cross_entropy import output_loss
 
 V = 24
@@ -46,7 +47,7 @@ def test_the_unit_s_chance_and_the_others_shares_of_the_rest(tied: bool) -> None
     assert torch.allclose(found.sum(1), torch.ones(4))
     hidden, _ = model.hidden(ids)
     features = model.features(hidden)[0]
-    assert model.stop is not None
+    assert isinstance(model.stop, BernoulliStop)
     ends = torch.sigmoid(model.stop.unit(features))[:, 0]
     torch.testing.assert_close(found[:, EOS], ends)
     others = model.output(features, model.embedding.weight)[:, EOS + 1 :].softmax(1)
@@ -59,7 +60,7 @@ def test_the_unit_starts_at_how_often_poems_end() -> None:
     counts = np.full(V, 10)
     counts[EOS] = 30
     model.initialise(counts, seed=0)
-    assert model.stop is not None
+    assert isinstance(model.stop, BernoulliStop)
     chance = torch.sigmoid(model.stop.unit.bias).item()
     assert chance == pytest.approx(30 / counts.sum(), rel=0.05)
 
@@ -150,7 +151,7 @@ def test_the_length_s_own_token_has_no_vector() -> None:
 
 def test_probabilities_are_exact_where_they_are_tiny() -> None:
     model = small("bernoulli")
-    assert model.stop is not None
+    assert isinstance(model.stop, BernoulliStop)
     with torch.no_grad():
         model.stop.unit.bias.fill_(-60.0)
     logits, _ = model(torch.tensor([[BOS]]))
