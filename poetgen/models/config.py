@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from poetgen.dataset.lengths import lengths_known
 from poetgen.errors import TrainingError
 from poetgen.models.cells import cell_named
 
@@ -192,59 +191,9 @@ class ModelConfig:
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter of the network by the name that it has in a checkpoint."""
-        vocabulary, embedding, hidden = self.vocabulary_size, self.embedding_size, self.hidden_size
-        shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, embedding)}
-        if self.architecture == "seq2seq":
-            from poetgen.models.shapes import seq2seq_shapes
+        from poetgen.models.shapes import shapes_of  # Which needs what is made here.
 
-            shapes |= seq2seq_shapes(self)
-            if not self.tie_embeddings:
-                shapes["output.weight"] = (vocabulary, hidden)
-            return shapes | {"output.bias": (vocabulary,)}
-        for name, shape in cell_named(self.cell).shapes(self).items():
-            shapes[f"recurrent.{name}"] = shape
-        shapes |= self._context_shapes() | self._deep_output_shapes()
-        if self.needs_projection:
-            shapes["projection.weight"] = (embedding, hidden)
-        if not self.tie_embeddings:
-            shapes["output.weight"] = (vocabulary, hidden)
-        shapes["output.bias"] = (vocabulary,)
-        return shapes | self._stop_shapes()
-
-    def _context_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Those of `poetgen.models.conditioning`."""
-        from poetgen.dataset.context import PARTS  # Which imports NumPy.
-
-        told = len(PARTS) * self.embedding_size
-        state = cell_named(self.cell).states * self.num_layers * self.hidden_size
-        shapes: dict[str, tuple[int, ...]] = {}
-        if self.condition in ("input", "both"):
-            shapes["context.to_input.weight"] = (self.embedding_size, told)
-        if self.condition in ("state", "both"):
-            shapes["context.to_state.weight"] = (state, told)
-        return shapes
-
-    def _deep_output_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Those of `poetgen.models.deep_output`."""
-        hidden = self.hidden_size
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer in range(self.output_depth - 1):
-            shapes[f"deep_output.{layer}.weight"] = (hidden, hidden)
-            shapes[f"deep_output.{layer}.bias"] = (hidden,)
-        return shapes
-
-    def _stop_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Those of `poetgen.models.stopping`."""
-        if self.stop == "bernoulli":
-            return {"stop.unit.weight": (1, self.output_size), "stop.unit.bias": (1,)}
-        if self.stop == "length":
-            known = lengths_known(self.vocabulary_size)
-            return {
-                "stop.lengths.weight": (known, self.output_size),
-                "stop.lengths.bias": (known,),
-                "stop.left.weight": (known + 1, self.embedding_size),
-            }
-        return {}
+        return shapes_of(self)
 
     def described(self) -> str:
         """What it is, in a line: cell, layers × width, and whatever of the laboratory is in it."""

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
 from poetgen.models.dropout import locked_dropout
+from poetgen.models.initialisation import initialise_recurrent
 from poetgen.models.shapes import single_layer
 
 EMBEDDING_SCALE = 0.3
@@ -190,31 +191,6 @@ class Encoder(BothWays):
         """As `BothWays.initialise`, and the token vectors."""
         self.embedding.weight.normal_(0.0, EMBEDDING_SCALE, generator=generator)
         super().initialise(generator)
-
-
-@torch.no_grad()
-def initialise_recurrent(
-    layers: nn.Module, config: ModelConfig, generator: torch.Generator | None = None
-) -> None:
-    """Give recurrent layers the values that training starts from.
-
-    As in a language model: matrices into a layer Glorot uniform and recurrent ones orthogonal, or
-    the identity, each gate by itself; biases zero, but the forget gate's.
-    """
-    cell = cell_named(config.cell)
-    for name, parameter in layers.named_parameters():
-        if parameter.dim() < 2:
-            parameter.zero_()
-            if cell.forget_gate is not None and "bias_ih" in name:
-                parameter.chunk(cell.gates)[cell.forget_gate].fill_(config.forget_bias)
-            continue
-        for gate in parameter.chunk(cell.gates):
-            if "weight_hh" not in name:
-                nn.init.xavier_uniform_(gate, generator=generator)
-            elif config.recurrent_init == "identity":
-                nn.init.eye_(gate)
-            else:
-                nn.init.orthogonal_(gate, generator=generator)
 
 
 def mask_of(lengths: Tensor, size: int) -> Tensor:

@@ -18,6 +18,7 @@ from poetgen.models.conditioning import Conditioning, in_groups
 from poetgen.models.config import ModelConfig
 from poetgen.models.deep_output import DeepOutput
 from poetgen.models.dropout import drop_recurrent_weights, embed_with_dropout, locked_dropout
+from poetgen.models.initialisation import initialise_recurrent
 from poetgen.models.network import Network, OutputLayer, Scored, State
 from poetgen.models.stopping import LengthStop, build_stop
 
@@ -182,39 +183,23 @@ class LanguageModel(Network):
     def initialise(self, token_counts: np.ndarray | None = None, seed: int = 0) -> None:
         """Give every parameter the value that training starts from.
 
-        Matrices into a layer are Glorot uniform, recurrent ones orthogonal (or the identity)
-        for each gate by itself, biases zero but the forget gates' and the output's, which
-        starts at the tokens' frequencies.
+        Of the recurrent layers see `poetgen.models.initialisation`; other matrices are Glorot
+        uniform, biases zero but the output's, which starts at the tokens' frequencies.
 
         Args:
             token_counts: How often each token is predicted in training, (V,); None for no bias.
             seed: Of a generator of its own; torch's global one is not touched.
         """
         generator = torch.Generator().manual_seed(seed)
-        cell = cell_named(self.config.cell)
+        self.embedding.weight.normal_(0.0, _EMBEDDING_SCALE, generator=generator)
+        initialise_recurrent(self.recurrent, self.config, generator)
         for name, parameter in self.named_parameters():
-            if name == "embedding.weight":
-                parameter.normal_(0.0, _EMBEDDING_SCALE, generator=generator)
-            elif "weight_hh" in name:
-                for gate in parameter.chunk(cell.gates):
-                    if self.config.recurrent_init == "identity":
-                        nn.init.eye_(gate)
-                    else:
-                        nn.init.orthogonal_(gate, generator=generator)
-            elif "weight_ih" in name:
-                for gate in parameter.chunk(cell.gates):
-                    nn.init.xavier_uniform_(gate, generator=generator)
-            elif parameter.dim() == 2:
+            if name.startswith(("embedding.", "recurrent.")):
+                continue
+            if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter, generator=generator)
             else:
                 parameter.zero_()
-                # Of the two biases that torch adds up, one is enough.
-                if (
-                    name.startswith("recurrent.")
-                    and "bias_ih" in name
-                    and cell.forget_gate is not None
-                ):
-                    parameter.chunk(cell.gates)[cell.forget_gate].fill_(self.config.forget_bias)
         if token_counts is not None:
             self.output.start_at(token_counts)
             if self.stop is not None:

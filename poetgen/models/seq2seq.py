@@ -55,7 +55,8 @@ from poetgen.models.attention import Attention
 from poetgen.models.cells import cell_named
 from poetgen.models.config import ModelConfig
 from poetgen.models.dropout import drop_recurrent_weights, embed_with_dropout, locked_dropout
-from poetgen.models.encoder import BothWays, initialise_recurrent
+from poetgen.models.encoder import BothWays
+from poetgen.models.initialisation import initialise_recurrent
 from poetgen.models.network import Network, OutputLayer, State
 
 _EMBEDDING_SCALE = 0.05  # As in a language model, whose output layer they are too.

@@ -1,9 +1,67 @@
-"""The parameters of a network that has more in it than one stack of layers. Needs no torch."""
+"""The parameters of a network, by the names that they have in a checkpoint. Needs no torch.
+
+Each function stands for a part of the network, and for the module that makes it.
+"""
 
 from __future__ import annotations
 
+from poetgen.dataset.context import PARTS
+from poetgen.dataset.lengths import lengths_known
 from poetgen.models.cells import Shapes, cell_named
 from poetgen.models.config import ModelConfig
+
+
+def shapes_of(config: ModelConfig) -> Shapes:
+    """All of them, in the network's order."""
+    shapes: Shapes = {"embedding.weight": (config.vocabulary_size, config.embedding_size)}
+    if config.architecture == "seq2seq":
+        shapes |= seq2seq_shapes(config)
+    else:
+        for name, shape in cell_named(config.cell).shapes(config).items():
+            shapes[f"recurrent.{name}"] = shape
+        shapes |= context_shapes(config) | deep_output_shapes(config)
+        if config.needs_projection:
+            shapes["projection.weight"] = (config.embedding_size, config.hidden_size)
+    if not config.tie_embeddings:
+        shapes["output.weight"] = (config.vocabulary_size, config.hidden_size)
+    shapes["output.bias"] = (config.vocabulary_size,)
+    return shapes | stop_shapes(config)
+
+
+def context_shapes(config: ModelConfig) -> Shapes:
+    """Of `poetgen.models.conditioning.Conditioning`."""
+    told = len(PARTS) * config.embedding_size
+    state = cell_named(config.cell).states * config.num_layers * config.hidden_size
+    shapes: Shapes = {}
+    if config.condition in ("input", "both"):
+        shapes["context.to_input.weight"] = (config.embedding_size, told)
+    if config.condition in ("state", "both"):
+        shapes["context.to_state.weight"] = (state, told)
+    return shapes
+
+
+def deep_output_shapes(config: ModelConfig) -> Shapes:
+    """Of `poetgen.models.deep_output.DeepOutput`."""
+    hidden = config.hidden_size
+    shapes: Shapes = {}
+    for layer in range(config.output_depth - 1):
+        shapes[f"deep_output.{layer}.weight"] = (hidden, hidden)
+        shapes[f"deep_output.{layer}.bias"] = (hidden,)
+    return shapes
+
+
+def stop_shapes(config: ModelConfig) -> Shapes:
+    """Of `poetgen.models.stopping`."""
+    if config.stop == "bernoulli":
+        return {"stop.unit.weight": (1, config.output_size), "stop.unit.bias": (1,)}
+    if config.stop == "length":
+        known = lengths_known(config.vocabulary_size)
+        return {
+            "stop.lengths.weight": (known, config.output_size),
+            "stop.lengths.bias": (known,),
+            "stop.left.weight": (known + 1, config.embedding_size),
+        }
+    return {}
 
 
 def single_layer(config: ModelConfig, width: int) -> ModelConfig:
