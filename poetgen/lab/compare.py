@@ -171,7 +171,7 @@ class Comparison:
         fields = dict(self.terms.recipe(name, 1).model)
         hidden_size = fit_hidden_size(fields, vocabulary_size, parameters)
         recipe = self.terms.recipe(name, hidden_size)
-        config = ModelConfig(vocabulary_size=vocabulary_size, **recipe.model)
+        config = recipe.network(self._encoded.vocabulary)
         return Contestant(name, config, recipe, self.folder / name.replace(":", "-"))
 
     def stop(self) -> None:
