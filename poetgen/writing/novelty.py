@@ -82,7 +82,7 @@ class Novelty:
         # What the token is no part of is looked up once; mostly that settles it.
         around = [before[s : s + RUN] for s in starts if s + RUN <= first]
         around += [after[s - end : s - end + RUN] for s in starts if s >= end]
-        if not all(self._runs.borrowed_line(run) for run in around):
+        if not all(self._runs.contains_run(run) for run in around):
             return np.empty(0, np.int64)
         left = np.arange(len(self._ids[length]))
         if among is not None:

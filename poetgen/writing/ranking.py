@@ -111,7 +111,7 @@ def appraise(
         # All lines are looked up as one text, for speed; what goes over their ends is passed over.
         text = "".join(lines)
         threes = runs.contains_cliches(text).tolist()
-        fives = runs.contains_runs(text).tolist()
+        fives = runs.contains_runs(text)
         start = 0
         for line, fixed in zip(lines, forced, strict=True):
             for i in range(len(line) - CLICHE + 1):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poetgen.dataset.encoded import EncodedSplit
-from poetgen.dataset.runs import FALSE_POSITIVES, FILE, RunFilter, code_points
+from poetgen.dataset.runs import FALSE_POSITIVES, FILE, RunFilter, code_points, keys_of
 from poetgen.dataset.vocabulary import BOS, EOS, SPECIALS, Vocabulary
 from poetgen.errors import CheckpointError
 from poetgen.tensors import write_tensors
@@ -48,7 +48,7 @@ def test_every_line_of_the_corpus_is_found_whatever_the_corpus(poems: list[list[
     assert runs.runs == len(expected)
     for poem in poems:
         for line in poem:
-            assert runs.contains_runs(line).tolist() == [True] * (len(line) - 4)
+            assert runs.contains_runs(line) == [True] * (len(line) - 4)
             assert runs.borrowed_line(line) == (len(line) >= 5)
 
 
@@ -99,7 +99,7 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     assert again is not None
     assert again.runs == runs.runs == 36
     line = "".join(HAN[3:12]) + "𠮷"
-    assert again.contains_runs(line).tolist() == runs.contains_runs(line).tolist()
+    assert again.contains_runs(line) == runs.contains_runs(line)
     assert again.contains_cliches(line).tolist() == runs.contains_cliches(line).tolist()
     assert runs.contains_cliches(line).any()
 
@@ -123,6 +123,15 @@ def test_a_filter_of_another_corpus_a_damaged_one_and_none_at_all_are_refused(
     write_tensors(path, {"bits": np.zeros(3, np.float32)}, {"corpus": "abc", "runs": "1"})
     with pytest.raises(CheckpointError, match="no filter"):
         RunFilter.load(path, CORPUS)
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from(HAN), min_size=5, max_size=400))
+def test_one_run_is_looked_up_as_many_are(line: str) -> None:
+    runs = filter_of(["".join(HAN[i : i + 7]) for i in range(0, 280, 7)])
+    for text in (line, line + "".join(HAN[14:21])):
+        keys = keys_of(np.lib.stride_tricks.sliding_window_view(code_points(text), 5))
+        assert runs.contains_runs(text) == runs.contains(keys).tolist()
 
 
 def test_a_line_may_hold_anything() -> None:
