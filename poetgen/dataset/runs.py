@@ -142,7 +142,7 @@ class RunFilter:
         return True
 
     def contains_runs(self, line: str) -> list[bool]:
-        """Which runs of a line are in the filter: len(line) - 4 of them, or none if it is shorter."""
+        """Which runs of a line are in the filter: len(line) - 4, or none if it is shorter."""
         return [self.contains_run(line[i : i + RUN]) for i in range(len(line) - RUN + 1)]
 
     def borrowed_line(self, line: str) -> bool:
