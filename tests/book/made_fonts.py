@@ -36,7 +36,9 @@ def font_builder(characters: str, family: str = "Squares", side: int = 400) -> F
 
 def write_font(path: Path, characters: str, side: int = 400) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    font_builder(characters, side=side).save(path)
+    # A family of its own: matplotlib keeps what it was given once, and goes by the name.
+    family = f"Made of {' '.join(f'{ord(character):x}' for character in characters)}"
+    font_builder(characters, family, side=side).save(path)
     return path
 
 

@@ -33,7 +33,7 @@ def test_columns_stand_under_each_other_whatever_the_script(run_cli: RunCli, mad
     from rich.cells import cell_len
 
     lines = run_cli("models").stdout.splitlines()
-    starts = {cell_len(line[: line.index("gru")]) for line in lines if "gru" in line}
+    starts = {cell_len(line[: line.index("2×8")]) for line in lines if "2×8" in line}
     assert len(starts) == 1
 
 

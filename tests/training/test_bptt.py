@@ -118,7 +118,7 @@ def test_a_run_over_a_stream_is_resumed_with_the_same_losses_bit_for_bit(
     assert validations(tmp_path / "parts") == validations(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [name for name, cell in CELLS.items() if cell.states])
 def test_a_stream_teaches_what_only_a_memory_can(
     cell: str, poetgen_home: Path, tmp_path: Path
 ) -> None:
@@ -127,11 +127,11 @@ def test_a_stream_teaches_what_only_a_memory_can(
         make(corpus, tmp_path / "run", cell=cell, steps=400, token_budget=512, patience=0, bptt=16)
     )
     end = float(np.mean([record.loss for record in records[-20:]]))
-    assert WITH_MEMORY - 0.05 < end < WITHOUT_MEMORY - 0.3
+    assert WITH_MEMORY - 0.05 < end < WITHOUT_MEMORY - 0.2
     # Poems are measured one by one, from an empty state, which a stream has but once an epoch.
     validation = records[-1].validation
     assert validation is not None
-    assert validation.nats / validation.tokens < WITHOUT_MEMORY - 0.3
+    assert validation.nats / validation.tokens < WITHOUT_MEMORY - 0.2
 
 
 def test_a_record_counts_what_is_predicted_and_an_epoch_ends(
