@@ -38,6 +38,7 @@ from poetgen.errors import CheckpointError, PoetgenError, TrainingError, Vocabul
 from poetgen.models.config import ModelConfig
 from poetgen.quantization import restored, stored
 from poetgen.tensors import read_metadata, read_tensors, write_tensors
+from poetgen.weights import COPY_AGAIN, check_arrays, figures_in
 
 FORMAT_VERSION = 1
 CONFIG, VOCABULARY, WEIGHTS, CARD = "config.json", "vocab.txt", "model.safetensors", "card.md"
@@ -55,7 +56,6 @@ _FIELDS: dict[str, type] = {
     "corpus": dict,
     "training": dict,
 }
-_COPY_AGAIN = "copy the whole folder again, or use another checkpoint"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,25 +189,25 @@ def load_checkpoint(name: str | Path | None = None) -> Checkpoint:
     try:
         vocabulary = Vocabulary.load(folder / VOCABULARY)
     except VocabularyError as error:
-        raise CheckpointError(error.message, hint=_COPY_AGAIN) from None
+        raise CheckpointError(error.message, hint=COPY_AGAIN) from None
     expected = config["vocabulary"]
     if len(vocabulary) != expected["size"]:
         raise CheckpointError(
             f"{folder / VOCABULARY} has {len(vocabulary):,} tokens, where {CONFIG} says "
             f"{expected['size']:,}",
-            hint=_COPY_AGAIN,
+            hint=COPY_AGAIN,
         )
     if vocabulary.sha256 != expected["sha256"]:
         raise CheckpointError(
             f"{folder / VOCABULARY} is not the vocabulary of this model: its hash is not the one "
             f"in {CONFIG}",
-            hint=_COPY_AGAIN,
+            hint=COPY_AGAIN,
         )
     path = folder / WEIGHTS
     arrays, metadata = read_tensors(path)
     if metadata.get("description") != _description_hash(config):
         raise CheckpointError(
-            f"{path} belongs to another {CONFIG} than the one beside it", hint=_COPY_AGAIN
+            f"{path} belongs to another {CONFIG} than the one beside it", hint=COPY_AGAIN
         )
     arrays = restored(path, arrays)
     _check_arrays(path, arrays, model)
@@ -219,7 +219,7 @@ def load_checkpoint(name: str | Path | None = None) -> Checkpoint:
         script=config["script"],
         vocabulary=vocabulary,
         arrays=arrays,
-        figures=_figures(path, metadata),
+        figures=figures_in(path, metadata),
         config=config,
     )
 
@@ -274,7 +274,7 @@ def summary_of(folder: Path, where: str = "") -> CheckpointSummary:
     try:
         config, model = _read_config(folder)
         _check_files(folder)
-        figures = _figures(folder / WEIGHTS, read_metadata(folder / WEIGHTS))
+        figures = figures_in(folder / WEIGHTS, read_metadata(folder / WEIGHTS))
     except PoetgenError as error:
         return CheckpointSummary(name, folder, where, model, config=config, problem=error.message)
     return CheckpointSummary(name, folder, where, model, figures, config)
@@ -322,7 +322,7 @@ def _check_files(folder: Path) -> None:
             hint=f"go on with its training: poetgen train --output {folder} --resume",
         )
     if missing:
-        raise CheckpointError(f"{folder} has no {' and no '.join(missing)}", hint=_COPY_AGAIN)
+        raise CheckpointError(f"{folder} has no {' and no '.join(missing)}", hint=COPY_AGAIN)
 
 
 def _read_config(folder: Path) -> tuple[dict[str, Any], ModelConfig]:
@@ -330,9 +330,9 @@ def _read_config(folder: Path) -> tuple[dict[str, Any], ModelConfig]:
     try:
         config = json.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing", hint=_COPY_AGAIN) from None
+        raise CheckpointError(f"{path} is missing", hint=COPY_AGAIN) from None
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not JSON: {error}", hint=_COPY_AGAIN) from None
+        raise CheckpointError(f"{path} is not JSON: {error}", hint=COPY_AGAIN) from None
     version = config.get("format_version") if isinstance(config, dict) else None
     if type(version) is not int:
         raise CheckpointError(f"{path} has no format_version", hint="it was not made by poetgen")
@@ -345,7 +345,7 @@ def _read_config(folder: Path) -> tuple[dict[str, Any], ModelConfig]:
     for name, kind in _FIELDS.items():
         if not isinstance(config.get(name), kind):
             found = f"is {config[name]!r}" if name in config else "is missing"
-            raise CheckpointError(f"{path}: the field '{name}' {found}", hint=_COPY_AGAIN)
+            raise CheckpointError(f"{path}: the field '{name}' {found}", hint=COPY_AGAIN)
     for name, known in (("tokenizer", tuple(TOKENIZERS)), ("script", _SCRIPTS)):
         if config[name] not in known:
             raise CheckpointError(
@@ -373,43 +373,9 @@ def _description_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(bound, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def _figures(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        figures = json.loads(metadata["figures"])
-    except (KeyError, ValueError, RecursionError):
-        figures = None
-    if not isinstance(figures, dict):
-        raise CheckpointError(f"{path}: its figures cannot be read", hint=_COPY_AGAIN)
-    return figures
-
-
 def _check_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], model: ModelConfig) -> None:
     # A config that claims a billion layers must not have all their names written out.
     layers = model.num_layers * model.transition_depth
     if layers > len(arrays):
         raise CheckpointError(f"{path}: {len(arrays)} arrays for {layers} layers")
-    shapes = model.parameter_shapes()
-    for name in sorted(shapes.keys() | arrays.keys()):
-        if name not in arrays:
-            raise CheckpointError(f"{path}: '{name}' is missing", hint=_COPY_AGAIN)
-        if name not in shapes:
-            raise CheckpointError(f"{path}: the model has no '{name}'", hint=_COPY_AGAIN)
-        array = arrays[name]
-        if array.shape != shapes[name]:
-            raise CheckpointError(
-                f"{path}: '{name}' is {_times(array.shape)}, where {CONFIG} asks for "
-                f"{_times(shapes[name])}",
-                hint=_COPY_AGAIN,
-            )
-        if array.dtype not in (np.float32, np.float16):
-            raise CheckpointError(f"{path}: '{name}' is of {array.dtype}, not float32 or float16")
-        # Minimum and maximum carry a NaN through and need no second array, as isfinite does.
-        if not (np.isfinite(array.min()) and np.isfinite(array.max())):
-            raise CheckpointError(
-                f"{path}: '{name}' holds a number that is not finite",
-                hint="the training has diverged; lower --learning-rate or --clip-norm",
-            )
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "a single number"
+    check_arrays(path, arrays, model.parameter_shapes(), CONFIG)

@@ -17,6 +17,7 @@ FLOORS = (
         "poetgen.files",
         "poetgen.tensors",
         "poetgen.quantization",
+        "poetgen.weights",
     ),
     ("poetgen.verse",),
     ("poetgen.corpus",),

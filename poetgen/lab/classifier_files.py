@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from poetgen import __version__, files
@@ -30,10 +29,10 @@ from poetgen.models.classifier import Classifier, ClassifierConfig
 from poetgen.models.network import load_arrays, to_arrays
 from poetgen.tensors import read_tensors, write_tensors
 from poetgen.training.options import TrainingOptions
+from poetgen.weights import COPY_AGAIN, check_arrays, figures_in
 
 FORMAT_VERSION = 1
 DESCRIPTION, VOCABULARY, WEIGHTS = "classifier.json", "vocab.txt", "classifier.safetensors"
-_COPY_AGAIN = "copy the whole folder again, or train anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +144,9 @@ def read_description(folder: Path) -> Description:
             hint="train one: poetgen lab classify --corpus chinese-poetry --output FOLDER",
         ) from None
     except PoetgenError as error:
-        raise CheckpointError(f"{path}: {error.message}", hint=_COPY_AGAIN) from None
+        raise CheckpointError(f"{path}: {error.message}", hint=COPY_AGAIN) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged ({error})", hint=_COPY_AGAIN) from None
+        raise CheckpointError(f"{path} is damaged ({error})", hint=COPY_AGAIN) from None
     raise CheckpointError(
         f"{path} has format {version}; this poetgen reads format {FORMAT_VERSION}",
         hint="upgrade poetgen, or train anew",
@@ -167,7 +166,7 @@ def load_classifier(folder: Path, device: str | torch.device = "cpu") -> Trained
         raise CheckpointError(
             f"{folder / VOCABULARY} is not the vocabulary of this classifier: its hash is not the "
             f"one in {DESCRIPTION}",
-            hint=_COPY_AGAIN,
+            hint=COPY_AGAIN,
         )
     path = folder / WEIGHTS
     if not path.exists():
@@ -178,41 +177,16 @@ def load_classifier(folder: Path, device: str | torch.device = "cpu") -> Trained
     arrays, metadata = read_tensors(path)
     if metadata.get("description") != description.sha256:
         raise CheckpointError(
-            f"{path} belongs to another {DESCRIPTION} than the one beside it", hint=_COPY_AGAIN
+            f"{path} belongs to another {DESCRIPTION} than the one beside it", hint=COPY_AGAIN
         )
     model = Classifier(description.model)
-    _check_arrays(path, arrays, model)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_arrays(path, arrays, shapes, DESCRIPTION)
     load_arrays(model, arrays)
     return TrainedClassifier(
         name=folder.resolve().name,
         description=description,
         vocabulary=vocabulary,
         model=model.to(device).eval().requires_grad_(False),
-        figures=_figures(path, metadata),
+        figures=figures_in(path, metadata),
     )
-
-
-def _figures(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        figures = json.loads(metadata["figures"])
-    except (KeyError, ValueError, RecursionError):
-        figures = None
-    if not isinstance(figures, dict):
-        raise CheckpointError(f"{path}: its figures cannot be read", hint=_COPY_AGAIN)
-    return figures
-
-
-def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], model: Classifier) -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    for name in sorted(shapes.keys() ^ arrays.keys()):
-        problem = "lacks" if name in shapes else "has an unknown"
-        raise CheckpointError(f"{path} {problem} array '{name}'", hint=_COPY_AGAIN)
-    for name, shape in shapes.items():
-        array = arrays[name]
-        if array.shape != shape or array.dtype != np.float32:
-            raise CheckpointError(
-                f"{path}: '{name}' is {array.dtype} {array.shape}, not float32 {shape}",
-                hint=_COPY_AGAIN,
-            )
-        if not np.isfinite(array).all():
-            raise CheckpointError(f"{path}: '{name}' holds a number that is none", hint=_COPY_AGAIN)
