@@ -16,12 +16,8 @@ TINY = ("--preset", "tiny", "--hidden-size", "16", "--embedding-size", "16", "--
     [
         (("--cell", "output"), "output, 1 × 16, embedding 16"),
         (
-            ("--cell", "mingru", "--num-layers", "2", "--residual"),
-            "mingru, 2 × 16, residual, embedding 16",
-        ),
-        (
-            ("--cell", "gru", "--transition-depth", "2"),
-            "gru, 1 × 16, transition depth 2, embedding 16",
+            ("--cell", "gru", "--num-layers", "2", "--residual", "--transition-depth", "2"),
+            "gru, 2 × 16, residual, transition depth 2, embedding 16",
         ),
     ],
 )
