@@ -64,6 +64,8 @@ _FACTORS = np.array(
     ],
     np.uint64,
 )
+_SHIFT = 0x9E3779B97F4A7C15
+_MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _PLAIN_FACTORS: list[int] = _FACTORS.tolist()
 _ALL = 0xFFFFFFFFFFFFFFFF
 _LOW = np.uint64(0xFFFFFFFF)
@@ -83,8 +85,7 @@ class RunFilter:
     def __init__(self, bits: npt.NDArray[np.uint8], cliches: npt.NDArray[np.int64], runs: int):
         self.runs = runs
         self._bits = bits
-        self._size = np.uint64(8 * len(bits))
-        self._plain_size = 8 * len(bits)
+        self._size = 8 * len(bits)
         self._cliches = cliches
 
     @classmethod
@@ -117,7 +118,7 @@ class RunFilter:
         found = np.zeros(len(keys), np.bool_)
         left = np.arange(len(keys))
         for probe in range(_PROBES):  # Half of what is not there is gone after each.
-            places = _place(keys, probe, self._size)
+            places = _place(keys, probe, np.uint64(self._size))
             octets = self._bits.take((places >> np.uint64(3)).view(np.int64))
             there = np.flatnonzero(octets & _BIT.take((places & np.uint64(7)).view(np.int64)))
             keys, left = keys.take(there), left.take(there)
@@ -130,13 +131,13 @@ class RunFilter:
         As `contains`, in plain integers: for one run, NumPy's calls alone take ten times as long.
         """
         key = sum(ord(c) * factor for c, factor in zip(run, _PLAIN_FACTORS, strict=True))
-        key = (key + 0x9E3779B97F4A7C15) & _ALL  # As in `mixed`.
-        key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9 & _ALL
-        key = (key ^ (key >> 27)) * 0x94D049BB133111EB & _ALL
+        key = (key + _SHIFT) & _ALL  # As in `mixed`.
+        key = (key ^ (key >> 30)) * _MIX[0] & _ALL
+        key = (key ^ (key >> 27)) * _MIX[1] & _ALL
         key ^= key >> 31
         low, step = key & 0xFFFFFFFF, (key >> 32) | 1
         for probe in range(_PROBES):  # As in `_place`.
-            place = ((low + probe * step) & 0xFFFFFFFF) * self._plain_size >> 32
+            place = ((low + probe * step) & 0xFFFFFFFF) * self._size >> 32
             if not self._bits.item(place >> 3) >> (place & 7) & 1:
                 return False
         return True
@@ -241,9 +242,9 @@ def terms_of(codes: npt.NDArray[Any], place: int) -> Keys:
 
 def mixed(sums: Keys) -> Keys:
     """Keys of sums of terms: every bit depends on every bit (the finish of splitmix64)."""
-    keys: Keys = sums + np.uint64(0x9E3779B97F4A7C15)  # Or nothing would become nothing.
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    keys: Keys = sums + np.uint64(_SHIFT)  # Or nothing would become nothing.
+    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(_MIX[0])
+    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(_MIX[1])
     return keys ^ (keys >> np.uint64(31))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poetgen.lab.attention import AttentionTrace
-from poetgen.lab.pictures import MISSING, font_for, save_picture
+from poetgen.lab.pictures import font_for, save_picture, set_heading, shown
 from poetgen.training.plots import find_fonts
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ def draw_attention(
     written = [token for line in trace.lines for token in line.written]
     families, drawable = find_fonts(font or font_for("".join((*source, *written))))
 
-    def shown(text: str) -> str:
-        return "".join(c if c in drawable else MISSING for c in text)
-
     R, S = len(written), len(source)
     values = np.full((R, S), np.nan)
     firsts = np.cumsum([0, *(len(line.written) for line in trace.lines)]).tolist()
@@ -49,12 +46,10 @@ def draw_attention(
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        heading = figure.suptitle("")
-        heading.set_parse_math(False)  # A model may be called $x$.
-        heading.set_text(shown(title))
+        set_heading(figure, shown(title, drawable))
         image = axes.imshow(values, vmin=0, cmap="viridis", aspect="auto")
-        axes.set_xticks(range(S), [shown(token) for token in source])
-        axes.set_yticks(range(R), [shown(token) for token in written])
+        axes.set_xticks(range(S), [shown(token, drawable) for token in source])
+        axes.set_yticks(range(R), [shown(token, drawable) for token in written])
         axes.set(xlabel="source: what is told, and the lines before", ylabel="written")
         axes.grid(False)
         for first in firsts[1:-1]:

@@ -42,6 +42,7 @@ from poetgen.training.resume import (
     refuse_used_folder,
     restore,
     save_snapshot,
+    saving_to,
 )
 
 _VALIDATIONS = 20
@@ -165,7 +166,7 @@ class ClassifierTrainer:
         if found is not None:
             restore(found, self.model, self._optimizer)
             self.position = found.position
-        with self._saving():
+        with saving_to(self.folder):
             write_description(self.folder, self.description, self._corpus.vocabulary)
 
     @property
@@ -205,7 +206,7 @@ class ClassifierTrainer:
                 nats, accuracy, is_best = self._validate() if due else (None, None, False)
                 stopping = self.stopping
                 if due or stopping or self.position.seconds - saved_at > _SNAPSHOT_SECONDS:
-                    with self._saving():
+                    with saving_to(self.folder):
                         save_snapshot(self.folder, self.position, self.model, self._optimizer)
                     saved_at = self.position.seconds
                 yield ClassifyProgress(
@@ -273,19 +274,9 @@ class ClassifierTrainer:
                 "validation_accuracy": confusion.accuracy,
                 "validation_poems": confusion.poems,
             }
-            with self._saving():
+            with saving_to(self.folder):
                 save_weights(self.folder, self.description, self.model, figures)
         return nats, confusion.accuracy, is_best
-
-    @contextlib.contextmanager
-    def _saving(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TrainingError(
-                f"cannot save to {self.folder}: {error.strerror or error}",
-                hint="what was saved before is intact; make room and go on with --resume",
-            ) from error
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ No window is opened and no global state of matplotlib is left changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,16 +47,13 @@ def draw_gates(
         OSError: The picture cannot be written.
     """
     families, drawable = find_fonts(font or font_for("".join(trace.tokens)))
-    labels = ["".join(c if c in drawable else MISSING for c in token) for token in trace.tokens]
-    shown = "".join(c if c in drawable else MISSING for c in title)
+    labels = [shown(token, drawable) for token in trace.tokens]
     values = np.stack([SUMMARIES[summary](gate) for gate in trace.gates.values()])  # (G, T)
     T = len(labels)
 
     def draw(figure: Figure) -> None:
         top, bottom = figure.subplots(2, 1, height_ratios=[len(values), max(T, 8)])
-        heading = figure.suptitle("")
-        heading.set_parse_math(False)  # A model may be called $x$.
-        heading.set_text(shown)
+        set_heading(figure, shown(title, drawable))
         image = top.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
         top.set_yticks(range(len(values)), [f"{name} gate" for name in trace.gates])
         top.set_title(f"each gate: {_MEASURES[summary]}", fontsize="medium")
@@ -71,6 +68,18 @@ def draw_gates(
 
     save_picture(draw, path, (max(6.0, 2.5 + 0.26 * T), max(4.5, 2.2 + 0.24 * T)), families)
     return {c for token in trace.tokens for c in token if c not in drawable}
+
+
+def shown(text: str, drawable: Set[str]) -> str:
+    """`text` with □ for each character that cannot be drawn."""
+    return "".join(c if c in drawable else MISSING for c in text)
+
+
+def set_heading(figure: Figure, text: str) -> None:
+    """Put a text over a figure as it is: a model may be called $x$."""
+    heading = figure.suptitle("")
+    heading.set_parse_math(False)
+    heading.set_text(text)
 
 
 def font_for(text: str) -> Path | None:
@@ -197,7 +206,7 @@ def draw_confusion(found: Confusion, path: Path, *, title: str) -> None:
         OSError: The picture cannot be written.
     """
     families, drawable = find_fonts(font_for("".join(found.classes)))
-    labels = ["".join(c if c in drawable else MISSING for c in name) for name in found.classes]
+    labels = [shown(name, drawable) for name in found.classes]
     shares = found.counts / found.counts.sum(axis=1, keepdims=True).clip(min=1)
     C = len(labels)
 

@@ -117,6 +117,22 @@ def refuse_used_folder(folder: Path) -> None:
     raise TrainingError(f"{folder} is not an empty folder", hint="give another --output")
 
 
+@contextlib.contextmanager
+def saving_to(folder: Path) -> Iterator[None]:
+    """Say in one line what it means for a run when its folder cannot be written to.
+
+    Raises:
+        TrainingError: In the place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"cannot save to {folder}: {error.strerror or error}",
+            hint="what was saved before is intact; make room and go on with --resume",
+        ) from error
+
+
 def save_snapshot(
     folder: Path,
     position: Position,

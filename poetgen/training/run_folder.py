@@ -6,7 +6,7 @@ It knows what is kept and when that is safe, not when it is due.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from poetgen.training.resume import (
     locked,
     refuse_used_folder,
     save_snapshot,
+    saving_to,
 )
 
 
@@ -73,7 +74,7 @@ class RunFolder:
         Raises:
             TrainingError: The run in the folder had another corpus.
         """
-        with self._saving():
+        with saving_to(self.path):
             if position is None:
                 write_description(
                     self.path,
@@ -106,13 +107,13 @@ class RunFolder:
 
     def log(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add records of steps to the log."""
-        with self._saving():
+        with saving_to(self.path):
             for record in records:
                 self._log.append(dict(record))
 
     def save_weights(self, model: Network, figures: Mapping[str, Any]) -> None:
         """Make these weights the checkpoint's."""
-        with self._saving():
+        with saving_to(self.path):
             save_weights(self.path, to_arrays(model), figures)
 
     def save_snapshot(
@@ -124,7 +125,7 @@ class RunFolder:
         carried: Sequence[torch.Tensor] = (),
     ) -> None:
         """Keep what it takes to go on from here, the log so far included."""
-        with self._saving():
+        with saving_to(self.path):
             self._log.sync()
             position.log_length = self._log.length
             save_snapshot(self.path, position, model, optimizer, average, carried)
@@ -132,13 +133,3 @@ class RunFolder:
     def close(self) -> None:
         """Let go of the folder."""
         self._open.close()
-
-    @contextlib.contextmanager
-    def _saving(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TrainingError(
-                f"cannot save to {self.path}: {error.strerror or error}",
-                hint="what was saved before is intact; make room and go on with --resume",
-            ) from error
