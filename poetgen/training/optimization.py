@@ -23,7 +23,7 @@ def make_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Ad
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        is_matrix = parameter.dim() == 2 and name != "embedding.weight"
+        is_matrix = parameter.dim() == 2 and not name.endswith("embedding.weight")
         (decayed if is_matrix else free).append(parameter)
     # On a CPU, fused takes 4 ms for a network of `small` size where the loop takes 22 and
     # foreach 37.

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import itertools
+import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from textual.pilot import Pilot
@@ -145,16 +148,17 @@ class Driver:
 async def studio(
     home: Path, size: tuple[int, int] = (80, 24), shelf: Shelf | None = None, model: str = ""
 ) -> AsyncIterator[Driver]:
-    """A studio that keeps its things under `home`."""
+    """A studio that keeps its things under `home`; what it draws is the same whenever it is run."""
     app = Studio(
         model,
         shelf=shelf or fake_shelf(),
         drafts=home / "studio",
         book=Book(home / "book.jsonl"),
     )
-    async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        driver = Driver(app, pilot)
-        await driver.until(lambda: app.desk is not None and app.desk.is_mounted)
-        yield driver
+    with mock.patch.object(secrets, "randbelow", side_effect=itertools.count(1)):
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            driver = Driver(app, pilot)
+            await driver.until(lambda: app.desk is not None and app.desk.is_mounted)
+            yield driver
     app.end()
