@@ -45,7 +45,7 @@ def best_draft(
     for draft in drafts.values():
         rows = _rows(request, template, draft)
         nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
-        lines = _lines(rows)
+        lines = _read(rows, template)
         odds = manner(request.style, lines) if manner and request.style else 0.0
         appraised.append((draft, appraise(lines, _forced(rows), nats / characters, runs, odds)))
     return min(appraised, key=lambda each: each[1].order)
@@ -95,6 +95,16 @@ def _rows(request: Request, template: Template, draft: Draft) -> list[list[tuple
 
 def _lines(rows: list[list[tuple[str, bool]]]) -> tuple[str, ...]:
     return tuple("".join(character for character, _ in row[:-1]) for row in rows)
+
+
+def _read(rows: list[list[tuple[str, bool]]], template: Template) -> tuple[str, ...]:
+    """The lines in the characters that the model knows: what is borrowed was borrowed in those."""
+    slots = iter(template.slots)
+    lines = []
+    for row in rows:
+        told = zip(row, slots, strict=False)
+        lines.append("".join(slot.said or character for (character, _), slot in told)[:-1])
+    return tuple(lines)
 
 
 def _forced(rows: list[list[tuple[str, bool]]]) -> tuple[tuple[bool, ...], ...]:

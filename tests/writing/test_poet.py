@@ -332,3 +332,24 @@ def test_a_checkpoint_writes_without_torch_or_opencc(tmp_path: Path) -> None:
     name, text = ran.stdout.decode("utf-8").split()
     assert name == "mine"
     assert text == Poet.load(folder).acrostic("春夏秋冬", seed=1)[0].text
+
+
+def test_what_is_borrowed_is_the_same_whichever_characters_the_heads_are_written_in() -> None:
+    options = SamplingOptions(temperature=0.3, particles=3)
+    size = len(CHARACTERS)
+    model = MarkovModel(size, RandomTable(size, 1, 5.0))
+
+    def request(head: str) -> Request:
+        return acrostic_request(head * 2, "free", line_length=6, tones="off")
+
+    before = Poet(model, CHARACTERS, "random").write([request("风")] * 3, [1, 2, 3], options)
+    texts = [CHARACTERS.encode(poem.text) for poem in before if isinstance(poem, WrittenPoem)]
+    poet = Poet(model, CHARACTERS, "random", runs=RunFilter.build(split_of(texts), CHARACTERS))
+    [simplified, traditional] = poet.write([request("风"), request("風")], [4, 4], options)
+    assert isinstance(simplified, WrittenPoem)
+    assert isinstance(traditional, WrittenPoem)
+    assert traditional.lines == tuple(line.replace("风", "風") for line in simplified.lines)
+    # Of four runs of five, the one that begins with a head.
+    assert simplified.borrowed_share == 0.25
+    assert traditional.borrowed_share == 0.25
+    assert traditional.cost == simplified.cost
