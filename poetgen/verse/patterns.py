@@ -189,6 +189,8 @@ def patterns_of(line_count: int, length: int) -> tuple[Pattern, ...]:
 def nearest(pattern: Pattern, style: str, fixed: str = "") -> tuple[tuple[str, ...], ...]:
     """For each couplet of a pattern, the tones that clash least with characters that are fixed.
 
+    Where something clashes they begin no 拗 either, which the line at fault could not make good.
+
     Args:
         pattern: The pattern.
         style: `loose` or `strict`.
@@ -202,7 +204,12 @@ def nearest(pattern: Pattern, style: str, fixed: str = "") -> tuple[tuple[str, .
     for number, ways in enumerate(couplets):
         here = fixed[2 * pattern.length * number :]
         clashes = [sum(not fits(*pair) for pair in zip(way, here, strict=False)) for way in ways]
-        kept.append(tuple(w for w, n in zip(ways, clashes, strict=True) if n == min(clashes)))
+        best = [way for way, n in zip(ways, clashes, strict=True) if n == min(clashes)]
+        if min(clashes):
+            book = "".join(pattern.textbook[2 * number : 2 * number + 2])
+            even = [i for i in range(len(book)) if i % pattern.length % 2]
+            best = [way for way in best if all(way[i] == book[i] for i in even)] or best
+        kept.append(tuple(best))
     return tuple(kept)
 
 

@@ -47,7 +47,11 @@ def best_draft(
         nats = draft.tokens.count(UNK) * UNKNOWN_NATS - draft.log_probability
         lines = _read(rows, template)
         odds = manner(request.style, lines) if manner and request.style else 0.0
-        appraised.append((draft, appraise(lines, _forced(rows), nats / characters, runs, odds)))
+        # Around a fault that is forced others may come up: in what should have made good a tone
+        # of the line before, say. Where none is forced there is none, and nothing to count.
+        faults = len(judge(request, _lines(rows)).faults) if template.forces_faults else 0
+        found = appraise(lines, _forced(rows), nats / characters, runs, odds, faults)
+        appraised.append((draft, found))
     return min(appraised, key=lambda each: each[1].order)
 
 

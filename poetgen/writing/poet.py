@@ -312,7 +312,7 @@ class Poet:
                         raise poem
                     if variety.adds(poem.lines, poem.forced):
                         found.append(poem)
-            yield from _best_first(found)
+            yield from _best_first(found, request)
 
     def stream(
         self,
@@ -407,7 +407,8 @@ class Poet:
             raise PoetgenError(f"-n is {n}", hint="it must be at least 1")
         first = secrets.randbelow(2**32) if seed is None else seed
         if rank:
-            return _best_first(self.write_different(request, n, itertools.count(first), options))
+            different = self.write_different(request, n, itertools.count(first), options)
+            return _best_first(different, request)
         poems = []
         for poem in self.write([request] * n, range(first, first + n), options, rank=False):
             if isinstance(poem, TemplateError):
@@ -422,8 +423,12 @@ class Poet:
         return poem_of(request, template, seed, self.name, *best)
 
 
-def _best_first(poems: Iterable[WrittenPoem]) -> list[WrittenPoem]:
-    return sorted(poems, key=lambda poem: order(poem.borrowed_share, poem.cost))
+def _best_first(poems: Iterable[WrittenPoem], request: Request) -> list[WrittenPoem]:
+    def place(poem: WrittenPoem) -> tuple[int, bool, float]:
+        faults = 0 if request.rules.tones == OFF else len(poem.faults)
+        return order(faults, poem.borrowed_share, poem.cost)
+
+    return sorted(poems, key=place)
 
 
 def _parted(choices: Choices) -> tuple[dict[str, Any], SamplingOptions]:

@@ -63,6 +63,7 @@ class Appraisal:
         characters: All characters of the poem.
         borrowed: Runs of five that stand in the corpus.
         manner: The log odds, by a judge, that it is in the style asked for; 0 without a judge.
+        faults: Rules that it breaks, of those that were asked for.
     """
 
     nats_per_character: float
@@ -72,6 +73,7 @@ class Appraisal:
     borrowed_share: float | None
     characters: int
     manner: float = 0.0
+    faults: int = 0
 
     @property
     def cost(self) -> float:
@@ -80,14 +82,17 @@ class Appraisal:
         return self.nats_per_character + faults / self.characters - MANNER * self.manner
 
     @property
-    def order(self) -> tuple[bool, float]:
+    def order(self) -> tuple[int, bool, float]:
         """What to sort by, the best first."""
-        return order(self.borrowed_share, self.cost)
+        return order(self.faults, self.borrowed_share, self.cost)
 
 
-def order(borrowed_share: float | None, cost: float) -> tuple[bool, float]:
-    """What to sort poems by, the best first: those that borrow too much come last."""
-    return (borrowed_share or 0.0) > MOST_BORROWED, cost
+def order(faults: int, borrowed_share: float | None, cost: float) -> tuple[int, bool, float]:
+    """What to sort poems by, the best first.
+
+    First those with the fewest faults, and of these those that do not borrow too much.
+    """
+    return faults, (borrowed_share or 0.0) > MOST_BORROWED, cost
 
 
 def appraise(
@@ -96,6 +101,7 @@ def appraise(
     nats_per_character: float,
     runs: RunFilter | None,
     manner: float = 0.0,
+    faults: int = 0,
 ) -> Appraisal:
     """Say what a draft costs.
 
@@ -105,6 +111,7 @@ def appraise(
         nats_per_character: The model's surprise at it.
         runs: The runs of the training poems, where the checkpoint has them.
         manner: The log odds that it is in the style asked for, where a judge says so.
+        faults: Rules that it breaks, of those that were asked for.
     """
     borrowed = cliches = free_runs = 0
     if runs is not None:
@@ -129,6 +136,7 @@ def appraise(
         borrowed_share=borrowed / free_runs if free_runs else None,
         characters=sum(map(len, lines)),
         manner=manner,
+        faults=faults,
     )
 
 

@@ -110,6 +110,11 @@ class Template:
                 if 2 <= slot.line <= 5:
                     self._couplets.setdefault(slot.line ^ 1, set()).update(slot.said or "")
 
+    @property
+    def forces_faults(self) -> bool:
+        """Whether what is fixed breaks a rule, whatever is written around it."""
+        return self._regulation is not None and bool(self._regulation.clashes)
+
     def start(self) -> Cursor:
         """Before the first slot."""
         return Cursor(0, standing=self._regulation.start() if self._regulation else None)

@@ -261,6 +261,28 @@ def test_loose_writes_the_nearest_poem_and_only_the_clashing_heads_are_at_fault(
         assert poem.faults
 
 
+def test_around_forced_faults_no_tone_is_wrong() -> None:
+    # Oblique feet where it rhymes: a 拗 in the line before could not be made good in theirs.
+    poet = random_poet(SMALL, 1)
+    for form in ("五绝", "七绝"):
+        for poem in poet.acrostic("月雪日客", form, at="tail", n=20, seed=0, particles=2):
+            assert {(fault.name, fault.line) for fault in poem.faults} == {("出韵", 2), ("出韵", 4)}
+
+
+def test_of_several_drafts_the_one_with_the_fewest_faults_is_shown() -> None:
+    # A level foot in the third line, which may make the last three level.
+    poet = random_poet(SMALL, 1, scale=0.3)
+
+    def faults(rank: bool) -> list[int]:
+        return [
+            len(poem.faults)
+            for poem in poet.acrostic("月雪东客", "五绝", at="tail", n=40, seed=0, rank=rank)
+        ]
+
+    assert set(faults(rank=True)) == {3}
+    assert set(faults(rank=False)) == {3, 4}
+
+
 @pytest.mark.parametrize("at", ["head", "tail"])
 def test_heads_that_no_model_has_seen_count_with_their_own_readings(at: str) -> None:
     # None is in the vocabulary. 風 and 虹 are level, 鶴 and 髮 entering tones.
