@@ -45,7 +45,8 @@ from poetgen.dataset.encoded import EncodedSplit
 from poetgen.dataset.vocabulary import BOS, EOS, PAD, UNK, UNKNOWN_NATS
 from poetgen.errors import TrainingError
 from poetgen.models.network import Network, from_checkpoint
-from poetgen.training.teacher_forcing import draw, draws_for, feed_back, single_steps
+from poetgen.models.single_steps import single_steps
+from poetgen.training.teacher_forcing import draw, draws_for, feed_back
 from poetgen.verse.poem import count_han
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)

@@ -32,8 +32,7 @@ the step before. Never drawn: the specials but `<unk>`, since in writing nothing
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +43,7 @@ from torch import Tensor
 from poetgen.dataset.batches import Sequences
 from poetgen.dataset.vocabulary import BOS, EOS, PAD
 from poetgen.models.network import Network, State
+from poetgen.models.single_steps import single_steps
 
 _NEVER_DRAWN = (PAD, BOS, EOS)
 
@@ -148,15 +148,3 @@ def draw(scores: Tensor, places: Tensor, never: Sequence[int] = _NEVER_DRAWN) ->
     wanted = places.unsqueeze(1) * cumulative[:, -1:]
     found = torch.searchsorted(cumulative, wanted, right=True).squeeze(1)
     return found.clamp(max=scores.shape[1] - 1)  # Where the product was rounded up to the end.
-
-
-@contextlib.contextmanager
-def single_steps(device: torch.device) -> Iterator[None]:
-    """Make single steps fast, and in fp32: draws are worth the few products that they take."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.autocast(device.type, enabled=False))
-        if device.type == "cpu":
-            # oneDNN lays out an LSTM's weights anew at every call. Its TF32 switch is left alone:
-            # touching it warns on most builds.
-            stack.enter_context(torch.backends.mkldnn.flags(enabled=False, allow_tf32=None))
-        yield

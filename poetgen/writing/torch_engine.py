@@ -6,7 +6,6 @@ is needed. The state stays on the device; logits come back to the CPU, where the
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import torch
 
 from poetgen.errors import PoetgenError
 from poetgen.models.network import State, from_checkpoint, joined
+from poetgen.models.single_steps import single_steps
 
 if TYPE_CHECKING:
     from poetgen.checkpoint import Checkpoint
@@ -55,20 +55,9 @@ class TorchEngine:
     ) -> tuple[npt.NDArray[np.float32], State]:
         """Feed `ids` (n,) to the n rows; gives the logits (n, V) and the state after."""
         tokens = torch.from_numpy(np.asarray(ids, np.int64)).to(self._device)[:, None]  # (n, 1)
-        with torch.inference_mode(), self._kernels():
+        with torch.inference_mode(), single_steps(self._device):
             logits, state = self._network(tokens, state)  # (n, 1, V)
         return logits[:, 0].float().cpu().numpy(), state
-
-    def _kernels(self) -> contextlib.AbstractContextManager[None]:
-        """Kernels that are fast one step at a time and round as float32 does."""
-        if self._device.type == "cpu":
-            # oneDNN repacks an LSTM's weights at every call: 5x slower. Its TF32 switch is left
-            # alone: touching it warns on most builds.
-            return torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)
-        if self._device.type == "cuda":
-            # cuDNN's recurrent layers round to TF32, with 10 bits of mantissa, unless told not to.
-            return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        return contextlib.nullcontext()
 
 
 def _device_named(name: str) -> torch.device:
