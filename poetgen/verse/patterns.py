@@ -204,8 +204,10 @@ def nearest(pattern: Pattern, style: str, fixed: str = "") -> tuple[tuple[str, .
     for number, ways in enumerate(couplets):
         here = fixed[2 * pattern.length * number :]
         clashes = [sum(not fits(*pair) for pair in zip(way, here, strict=False)) for way in ways]
-        best = [way for way, n in zip(ways, clashes, strict=True) if n == min(clashes)]
-        if min(clashes):
+        fewest = min(clashes)
+        best = [way for way, n in zip(ways, clashes, strict=True) if n == fewest]
+        if fewest:
+            # In `loose`, the only style that writes around a clash, a 拗 is at an even place.
             book = "".join(pattern.textbook[2 * number : 2 * number + 2])
             even = [i for i in range(len(book)) if i % pattern.length % 2]
             best = [way for way in best if all(way[i] == book[i] for i in even)] or best
